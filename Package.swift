@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 language mode (from the tools version), and no warning passes.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+
+let package = Package(
+    name: "ws-tunnel",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "TunnelServer", targets: ["TunnelServer"]),
+        .library(name: "TunnelClient", targets: ["TunnelClient"]),
+        .executable(name: "ws-tunnel-server", targets: ["ws-tunnel-server"]),
+        .executable(name: "ws-tunnel-client", targets: ["ws-tunnel-client"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .target(name: "OpenSSL", dependencies: ["COpenSSL", nioCore], swiftSettings: strict),
+        .target(name: "WebSocketProtocol", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
+        .target(name: "TunnelProtocol", dependencies: [nioCore, collections], swiftSettings: strict),
+        .target(
+            name: "TunnelTransport",
+            dependencies: ["OpenSSL", "WebSocketProtocol", "TunnelProtocol", nioCore, nioPosix, logging, collections],
+            swiftSettings: strict),
+        .target(name: "TunnelServer", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
+        .target(name: "TunnelClient", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
+        .target(
+            name: "Console",
+            dependencies: [
+                logging, argumentParser, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ws-tunnel-server", dependencies: ["TunnelServer", "Console", argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "ws-tunnel-client", dependencies: ["TunnelClient", "Console", argumentParser], swiftSettings: strict),
+
+        .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
+        .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
+        .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
+    ]
+)
