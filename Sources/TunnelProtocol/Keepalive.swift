@@ -1,0 +1,58 @@
+/// Notices that a connection is dead, and keeps idle ones alive on paths that cut them.
+///
+///     quiet ──interval──▶ ping ──interval──▶ ping ...        silence for `timeout`: dead
+///
+/// PINGs go out at every interval whether or not other frames flow: some load balancers count only data, and each
+/// answer measures the round trip.
+package struct Keepalive: Equatable, Sendable {
+    package enum Action: Equatable, Sendable {
+        case wait
+        /// Send PING with this payload.
+        case ping(UInt64)
+        case dead(silence: Duration)
+    }
+
+    private let interval: Duration
+    private let timeout: Duration
+    private var lastHeard: Instant
+    private var nextPing: Instant
+    private var counter: UInt64 = 0
+    private var pingSent: Instant?
+    /// The shortest round trip seen: the path's own, without what waited in queues on the way.
+    package private(set) var roundTrip: Duration?
+
+    /// The first PING is due at once: it measures the path.
+    package init(interval: Duration, timeout: Duration, now: Instant) {
+        self.interval = interval
+        self.timeout = timeout
+        self.lastHeard = now
+        self.nextPing = now
+    }
+
+    package var nextDeadline: Instant { min(self.nextPing, self.lastHeard + self.timeout) }
+
+    /// Anything at all came from the peer.
+    package mutating func heard(now: Instant) {
+        self.lastHeard = now
+    }
+
+    /// - Returns: The round trip, if this answers the latest PING.
+    package mutating func pongReceived(_ payload: UInt64, now: Instant) -> Duration? {
+        guard payload == self.counter, let sent = self.pingSent else { return nil }
+        self.pingSent = nil
+        let measured = now - sent
+        self.roundTrip = min(self.roundTrip ?? measured, measured)
+        return measured
+    }
+
+    /// - Parameter jitter: In -1 ... 1; the next interval is that many tenths longer or shorter.
+    package mutating func timeReached(now: Instant, jitter: Double) -> Action {
+        let silence = now - self.lastHeard
+        if silence >= self.timeout { return .dead(silence: silence) }
+        guard now >= self.nextPing else { return .wait }
+        self.nextPing = now + self.interval * (1 + 0.1 * min(1, max(-1, jitter)))
+        self.counter += 1
+        self.pingSent = now
+        return .ping(self.counter)
+    }
+}

@@ -1,0 +1,61 @@
+/// Every bound of the tunnel protocol, with its reason.
+package enum Limits {
+    /// Changing one of these changes the wire.
+    package enum Specification {
+        /// Types below this are ignored when unknown; from here on an unknown type ends the connection.
+        package static let firstCriticalFrameType: UInt8 = 0x40
+
+        /// Types below this belong to the connection: not numbered, never replayed.
+        package static let firstLinkFrameType: UInt8 = 0x10
+
+        /// Bytes of one frame other than DATA: room for every parameter at its own limit and for those of later
+        /// versions, small enough to be collected whole.
+        package static let controlFrameBytes = 16_384
+
+        /// Bytes of one DATA frame's payload. A sender stays far below (`Implementation.dataFrameBytes`); the bound is
+        /// what a receiver must be ready to count.
+        package static let dataFrameBytes = 1 << 20
+
+        /// Bytes of an agent name, a client id, a tunnel's label, a URL or a message: one line of a log.
+        package static let textBytes = 512
+
+        /// A window may not grow beyond this, so that a sum of credits never leaves 62 bits.
+        package static let windowBytes: UInt64 = 1 << 40
+    }
+
+    /// Changing one of these changes speed and memory, not the wire.
+    package enum Implementation {
+        /// Where a stream's window starts: 256 KiB carry 20 Mbit/s at 100 ms of round trip.
+        package static let initialWindowBytes = 256 * 1024
+
+        /// Where a stream's window ends: 16 MiB carry 1.3 Gbit/s at 100 ms.
+        package static let maximumWindowBytes = 16 << 20
+
+        /// What all windows of one link may add up to beyond their initial size: one stream at full size and as much
+        /// again for others. A stream that asks for more keeps the window it has.
+        package static let linkWindowBudgetBytes = 32 << 20
+
+        /// Streams the peer may hold open at once on one link. A process has at most 20,000 descriptors on a usual
+        /// machine, and each stream costs one.
+        package static let streams = 16_384
+
+        /// Unsent bytes of one stream at which its socket is no longer read. Two reads of 64 KiB: one on its way into
+        /// the connection, one ready behind it.
+        package static let streamQueueBytes = 128 * 1024
+
+        /// Payload of one DATA frame while its stream is alone. With its headers (17 bytes) it fills four TLS records
+        /// of 16 KiB exactly.
+        package static let dataFrameBytes = 65_519
+
+        /// Payload of one DATA frame while other streams wait too, and the share of one turn: 16 KiB take 13 ms at
+        /// 10 Mbit/s, so nobody waits longer than that behind each other stream.
+        package static let contendedFrameBytes = 16_384
+
+        /// Frames other than DATA that wait to be sent. A peer that makes us answer and does not read the answers is
+        /// cut when they pile up. Two for each stream, and some.
+        package static let queuedControlFrames = 2 * streams + 1_024
+
+        /// Tunnels of one session: more than any configuration file lists by hand, few enough to keep a port range.
+        package static let tunnels = 256
+    }
+}

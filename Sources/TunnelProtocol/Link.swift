@@ -1,0 +1,366 @@
+internal import DequeModule
+package import struct NIOCore.ByteBuffer
+
+/// The multiplexer: streams inside an ordered sequence of frames in each direction.
+///
+/// Frames come in through `receive`, decisions of the sockets beyond through `open`, `send`, `finish`, `reset` and `taken`;
+/// what follows from them is pulled with `nextEvent()` and `nextOutbound()`. It knows no connection: one carries it, and
+/// may be replaced by another.
+///
+///     a stream's sending half:    open ──finish──▶ finishing ──queue empty, FIN sent──▶ finished
+///     its receiving half:         open ──FIN received──▶ finished
+///     both finished, or RESET either way: the stream is gone; frames for it that are still on their way are ignored
+package struct Link: Sendable {
+    package enum Role: Sendable { case client, server }
+
+    package enum Event: Equatable, Sendable {
+        /// The peer opened a stream.
+        case opened(Frame.Open)
+        /// The service accepted the connection of a stream opened here.
+        case connected(StreamID)
+        case data(StreamID, ByteBuffer)
+        case finished(StreamID)
+        case reset(StreamID, ResetCode)
+        /// The stream takes bytes again, after `send` had said it takes no more.
+        case sendable(StreamID)
+        case listen(Frame.Listen)
+        case listening(Frame.Listening)
+        case refused(Frame.Refused)
+        case unlisten(TunnelNumber)
+    }
+
+    package enum Outbound: Equatable, Sendable {
+        case frame(Frame)
+        /// A DATA frame with this payload.
+        case data(StreamID, ByteBuffer)
+    }
+
+    private struct Stream {
+        enum Sending { case open, finishing, finished }
+
+        var sending = Sending.open
+        var receivingIsFinished = false
+        var credit: UInt64
+        var queue = Deque<ByteBuffer>()
+        var queuedBytes = 0
+        var isHeldBack = false
+        var turn = Scheduler.Turn()
+        var window: ReceiveWindow
+
+        var takesBytes: Bool {
+            UInt64(self.queuedBytes) < self.credit && self.queuedBytes < Limits.Implementation.streamQueueBytes
+        }
+
+        var hasSomethingToSend: Bool {
+            self.queue.isEmpty ? self.sending == .finishing : self.credit > 0
+        }
+    }
+
+    private let role: Role
+    private let terms: Frame.Terms
+    private var peerTerms: Frame.Terms
+    private var streams: [StreamID: Stream] = [:]
+    private var nextStream: UInt64
+    private var highestPeerStream: UInt64 = 0
+    private var ownStreams: UInt64 = 0
+    private var peerStreams: UInt64 = 0
+    private var windowBudget = Limits.Implementation.linkWindowBudgetBytes
+    private var roundTrip = Duration.zero
+
+    private var scheduler = Scheduler()
+    private var control = Deque<Frame>()
+    private var events = Deque<Event>()
+
+    /// Frames of this link received and sent, whatever connection carried them.
+    package private(set) var received: UInt64 = 0
+    package private(set) var sent: UInt64 = 0
+    private var acknowledged: UInt64 = 0
+
+    /// - Parameters:
+    ///   - terms: What this side announced in its greeting.
+    ///   - peerTerms: What the peer announced in its own.
+    package init(role: Role, terms: Frame.Terms, peerTerms: Frame.Terms) {
+        self.role = role
+        self.terms = terms
+        self.peerTerms = peerTerms
+        self.nextStream = role == .client ? 1 : 2
+    }
+
+    package var streamCount: Int { self.streams.count }
+
+    package mutating func roundTripMeasured(_ roundTrip: Duration) {
+        self.roundTrip = roundTrip
+    }
+
+    // MARK: What the sockets beyond decide
+
+    /// A new stream to the peer, or `nil` while the peer takes no more of them.
+    package mutating func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
+        guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum else { return nil }
+        let id = StreamID(self.nextStream)
+        self.nextStream += 2
+        self.ownStreams += 1
+        self.streams[id] = self.newStream()
+        self.enqueue(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
+        return id
+    }
+
+    /// The service accepted the connection of a stream the peer opened.
+    package mutating func connected(_ id: StreamID) {
+        guard self.streams[id] != nil else { return }
+        self.enqueue(.opened(id))
+    }
+
+    /// Queues bytes for the peer, however many: what exceeds the window waits here.
+    ///
+    /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
+    package mutating func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
+        guard let index = self.streams.index(forKey: id), self.streams.values[index].sending == .open else {
+            return false
+        }
+        let count = bytes.readableBytes
+        guard count > 0 else { return self.streams.values[index].takesBytes }
+        self.streams.values[index].queue.append(bytes)
+        self.streams.values[index].queuedBytes += count
+        if self.streams.values[index].credit > 0 {
+            self.scheduler.enqueue(id, &self.streams.values[index].turn)
+        }
+        let takesMore = self.streams.values[index].takesBytes
+        self.streams.values[index].isHeldBack = !takesMore
+        return takesMore
+    }
+
+    /// No more bytes will be sent; FIN follows what is queued.
+    package mutating func finish(_ id: StreamID) {
+        guard let index = self.streams.index(forKey: id), self.streams.values[index].sending == .open else { return }
+        self.streams.values[index].sending = .finishing
+        if self.streams.values[index].hasSomethingToSend {
+            self.scheduler.enqueue(id, &self.streams.values[index].turn)
+        }
+    }
+
+    /// Ends a stream at once in both directions; what is queued for it is dropped.
+    package mutating func reset(_ id: StreamID, _ code: ResetCode) {
+        guard self.remove(id) else { return }
+        self.enqueue(.reset(id, code))
+    }
+
+    /// The socket beyond has taken bytes of a `.data` event.
+    package mutating func taken(_ count: Int, from id: StreamID, now: Instant) {
+        guard let index = self.streams.index(forKey: id) else { return }
+        let credit = self.streams.values[index].window.take(
+            count, now: now, roundTrip: self.roundTrip, budget: &self.windowBudget)
+        guard let credit, !self.streams.values[index].receivingIsFinished else { return }
+        self.enqueue(.credit(id, bytes: UInt64(credit)))
+    }
+
+    /// Sends a frame about tunnels.
+    package mutating func send(_ frame: Frame) {
+        self.enqueue(frame)
+    }
+
+    // MARK: What the peer sends
+
+    package mutating func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
+        switch output {
+        case .data(let id, let bytes, let isLast):
+            try self.receive(bytes, on: id)
+            if isLast { self.received += 1 }
+        case .frame(let frame):
+            try self.receive(frame)
+            self.received += 1
+        case .ignored:
+            self.received += 1
+        }
+    }
+
+    /// The peer has received this many frames of the link.
+    package mutating func acknowledge(_ count: UInt64) throws(PeerViolation) {
+        guard count >= self.acknowledged, count <= self.sent else {
+            throw PeerViolation(
+                .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
+        }
+        self.acknowledged = count
+    }
+
+    private mutating func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
+        guard let index = self.streams.index(forKey: id) else {
+            try self.requireKnown(id, "DATA")
+            return
+        }
+        guard !self.streams.values[index].receivingIsFinished else {
+            throw PeerViolation(.streamState, "DATA after FIN on stream \(id)")
+        }
+        let count = bytes.readableBytes
+        guard count > 0 else { return }
+        try self.streams.values[index].window.receive(count)
+        self.events.append(.data(id, bytes))
+    }
+
+    private mutating func receive(_ frame: Frame) throws(PeerViolation) {
+        switch frame {
+        case .open(let open): try self.receive(open)
+        case .opened(let id):
+            guard self.isOwn(id) else { throw PeerViolation(.streamState, "OPENED for its own stream \(id)") }
+            try self.requireKnown(id, "OPENED")
+            if self.streams[id] != nil { self.events.append(.connected(id)) }
+        case .finish(let id):
+            try self.requireKnown(id, "FIN")
+            guard let index = self.streams.index(forKey: id) else { return }
+            guard !self.streams.values[index].receivingIsFinished else {
+                throw PeerViolation(.streamState, "FIN twice on stream \(id)")
+            }
+            self.streams.values[index].receivingIsFinished = true
+            self.events.append(.finished(id))
+            self.removeIfFinished(id)
+        case .reset(let id, let code):
+            try self.requireKnown(id, "RESET")
+            if self.remove(id) { self.events.append(.reset(id, code)) }
+        case .credit(let id, let bytes):
+            try self.requireKnown(id, "CREDIT")
+            try self.receiveCredit(bytes, on: id)
+        case .listen(let listen):
+            guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }
+            self.events.append(.listen(listen))
+        case .listening(let listening):
+            guard self.role == .client else { throw PeerViolation(.unexpectedFrame, "LISTENING from a client") }
+            self.events.append(.listening(listening))
+        case .refused(let refused):
+            guard self.role == .client else { throw PeerViolation(.unexpectedFrame, "REFUSED from a client") }
+            self.events.append(.refused(refused))
+        case .unlisten(let tunnel): self.events.append(.unlisten(tunnel))
+        case .hello, .welcome, .acknowledgement, .ping, .pong, .goAway:
+            preconditionFailure("a connection's frame reached its link")
+        }
+    }
+
+    private mutating func receive(_ open: Frame.Open) throws(PeerViolation) {
+        let id = open.stream
+        guard !self.isOwn(id), id.value > self.highestPeerStream else {
+            throw PeerViolation(.streamState, "OPEN of stream \(id), which is not a new one of the sender's")
+        }
+        self.highestPeerStream = id.value
+        guard self.peerStreams < self.terms.streams else {
+            self.enqueue(.reset(id, .tooManyStreams))
+            return
+        }
+        self.peerStreams += 1
+        self.streams[id] = self.newStream()
+        self.events.append(.opened(open))
+    }
+
+    private mutating func receiveCredit(_ bytes: UInt64, on id: StreamID) throws(PeerViolation) {
+        guard let index = self.streams.index(forKey: id) else { return }
+        let credit = self.streams.values[index].credit
+        guard bytes > 0, bytes <= Limits.Specification.windowBytes - credit else {
+            throw PeerViolation(.flowControl, "CREDIT of \(bytes) bytes on top of \(credit) on stream \(id)")
+        }
+        self.streams.values[index].credit = credit + bytes
+        if self.streams.values[index].hasSomethingToSend {
+            self.scheduler.enqueue(id, &self.streams.values[index].turn)
+        }
+        self.announceIfSendable(index)
+    }
+
+    // MARK: What follows
+
+    package mutating func nextEvent() -> Event? {
+        self.events.popFirst()
+    }
+
+    package var hasOutbound: Bool { !self.control.isEmpty || !self.scheduler.isEmpty }
+
+    /// More frames wait than an honest peer leaves unread.
+    package var isFlooded: Bool { self.control.count > Limits.Implementation.queuedControlFrames }
+
+    /// The next frame to send: control frames first, then the streams in turn.
+    package mutating func nextOutbound() -> Outbound? {
+        if let frame = self.control.popFirst() {
+            self.sent += 1
+            return .frame(frame)
+        }
+        while let id = self.scheduler.current {
+            guard let index = self.streams.index(forKey: id) else {
+                self.scheduler.drop()
+                continue
+            }
+            guard self.streams.values[index].hasSomethingToSend else {
+                self.scheduler.rest(&self.streams.values[index].turn)
+                continue
+            }
+            if self.streams.values[index].queue.isEmpty {
+                self.scheduler.drop()
+                self.streams.values[index].turn = Scheduler.Turn()
+                self.streams.values[index].sending = .finished
+                self.removeIfFinished(id)
+                self.sent += 1
+                return .frame(.finish(id))
+            }
+            let isContended = self.scheduler.isContended
+            guard !isContended || self.streams.values[index].turn.deficit > 0 else {
+                self.scheduler.next(&self.streams.values[index].turn)
+                continue
+            }
+            let payload = self.dequeue(index, atMost: isContended
+                ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
+            // Alone, nobody is owed anything: a debt run up then would only delay it once others come.
+            if isContended { self.streams.values[index].turn.deficit -= payload.readableBytes }
+            if !self.streams.values[index].hasSomethingToSend {
+                self.scheduler.rest(&self.streams.values[index].turn)
+            }
+            self.announceIfSendable(index)
+            self.sent += 1
+            return .data(id, payload)
+        }
+        return nil
+    }
+
+    /// Takes the front of a stream's queue, within its credit.
+    private mutating func dequeue(_ index: Dictionary<StreamID, Stream>.Index, atMost limit: Int) -> ByteBuffer {
+        let available = self.streams.values[index].queue[0].readableBytes
+        let count = min(available, limit, Int(clamping: self.streams.values[index].credit))
+        self.streams.values[index].credit -= UInt64(count)
+        self.streams.values[index].queuedBytes -= count
+        if count == available { return self.streams.values[index].queue.removeFirst() }
+        return self.streams.values[index].queue[0].readSlice(length: count) ?? ByteBuffer()
+    }
+
+    private mutating func announceIfSendable(_ index: Dictionary<StreamID, Stream>.Index) {
+        guard self.streams.values[index].isHeldBack, self.streams.values[index].takesBytes,
+            self.streams.values[index].sending == .open
+        else { return }
+        self.streams.values[index].isHeldBack = false
+        self.events.append(.sendable(self.streams.keys[index]))
+    }
+
+    private func newStream() -> Stream {
+        Stream(credit: self.peerTerms.initialWindow, window: ReceiveWindow(size: Int(clamping: self.terms.initialWindow)))
+    }
+
+    private mutating func enqueue(_ frame: Frame) {
+        self.control.append(frame)
+    }
+
+    private func isOwn(_ id: StreamID) -> Bool {
+        (id.value % 2 == 1) == (self.role == .client)
+    }
+
+    /// A stream that has been opened, even if it is gone by now: frames for it may have crossed its end.
+    private func requireKnown(_ id: StreamID, _ frame: StaticString) throws(PeerViolation) {
+        guard self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
+            throw PeerViolation(.streamState, "\(frame) for stream \(id), which was never opened")
+        }
+    }
+
+    private mutating func removeIfFinished(_ id: StreamID) {
+        guard let stream = self.streams[id], stream.sending == .finished, stream.receivingIsFinished else { return }
+        _ = self.remove(id)
+    }
+
+    private mutating func remove(_ id: StreamID) -> Bool {
+        guard let stream = self.streams.removeValue(forKey: id) else { return false }
+        self.windowBudget += stream.window.size - Int(clamping: self.terms.initialWindow)
+        if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
+        return true
+    }
+}
