@@ -1,0 +1,129 @@
+public import TunnelTransport
+
+/// Everything a client needs to know before it starts.
+public struct ClientConfiguration: Sendable {
+    /// Which certificates of the server are accepted.
+    public enum Trust: Sendable, Equatable {
+        /// Those of the system's authorities and of these PEM files. For a server on loopback also the self-signed one that
+        /// this user's own server left in the state folder.
+        case authorities(files: [String])
+        /// Exactly this certificate: `sha256:HEX`.
+        case fingerprint(String)
+        /// Any: whoever stands in between reads everything.
+        case anything
+    }
+
+    public var server: ServerURL
+    /// The pre-shared key.
+    public var key: String
+    public var exposures: [Exposure]
+    public var trust: Trust
+    /// Whether the key may go over a connection that is not encrypted to another machine.
+    public var allowsPlainTextKey: Bool
+    public var stateFolder: StateFolder
+    /// Time between PINGs.
+    public var keepalive: Duration
+    /// Attempts to connect in a row that may fail; `nil` for any number.
+    public var maximumRetries: Int?
+
+    public init(
+        server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
+        allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
+        maximumRetries: Int? = nil
+    ) {
+        self.server = server
+        self.key = key
+        self.exposures = exposures
+        self.trust = trust
+        self.allowsPlainTextKey = allowsPlainTextKey
+        self.stateFolder = stateFolder
+        self.keepalive = keepalive
+        self.maximumRetries = maximumRetries
+    }
+
+    /// - Throws: `OperatorError` naming the first thing that cannot work.
+    func validate() throws(OperatorError) {
+        guard !self.key.isEmpty else {
+            throw OperatorError(
+                .badConfiguration, "there is no API key", remedy: "Set SOCKETS_API_KEY to the server's key.")
+        }
+        guard self.key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw OperatorError(
+                .badConfiguration, "the API key has a blank, a control character or a letter beyond ASCII in it",
+                remedy: "Look for a stray character in SOCKETS_API_KEY or the key file.")
+        }
+        guard !self.exposures.isEmpty else {
+            throw OperatorError(.badConfiguration, "nothing is exposed", remedy: "Say what with --expose 127.0.0.1:8000.")
+        }
+        guard self.server.isSecure || self.server.isLoopback || self.allowsPlainTextKey else {
+            throw OperatorError(
+                .badConfiguration, "\(self.server) is not encrypted: everybody on the way could read the API key",
+                remedy: "Use wss://. If the way is private, pass --allow-plain-text-key.")
+        }
+    }
+}
+
+/// A service to expose, and how.
+public struct Exposure: Sendable, Hashable {
+    public var service: ServiceAddress
+    /// The port visitors use; `nil` for any.
+    public var remotePort: UInt16?
+    /// What the user calls it.
+    public var name: String
+
+    public init(service: ServiceAddress, remotePort: UInt16? = nil, name: String = "") {
+        self.service = service
+        self.remotePort = remotePort
+        self.name = name
+    }
+
+    /// Reads `ADDR[,key=value...]`, where ADDR is `8000`, `host:port`, `tcp://host:port`, `[::1]:port` or `unix:PATH`,
+    /// and the keys are `port` and `name`.
+    public init(_ text: String) throws(OperatorError) {
+        func refuse(_ why: String) -> OperatorError {
+            OperatorError(
+                .badConfiguration, "cannot expose \(text): \(why)",
+                remedy: "Write 8000, 127.0.0.1:8000, [::1]:8000, tcp://host:8000 or unix:/path, then ,port=N or ,name=TEXT.")
+        }
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        var address = String(parts[0])
+        if address.hasPrefix("unix:") {
+            address.removeFirst(5)
+            // sun_path has 108 bytes, the closing zero among them.
+            guard !address.isEmpty, address.utf8.count < 108 else { throw refuse("a socket's path has 1 to 107 bytes") }
+            self.service = .unix(path: address)
+        } else {
+            if address.hasPrefix("tcp://") { address.removeFirst(6) }
+            guard !address.contains("://") else {
+                throw refuse("this version tunnels TCP only; an HTTP service can be exposed by its host and port")
+            }
+            guard let service = Self.tcp(address) else { throw refuse("\(address) is not a port, or a host and a port") }
+            self.service = service
+        }
+        self.name = ""
+        for part in parts.dropFirst() {
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            switch (pair[0], pair.count) {
+            case ("port", 2):
+                guard let port = UInt16(pair[1]), port > 0 else { throw refuse("\(pair[1]) is not a port") }
+                self.remotePort = port
+            case ("name", 2): self.name = String(pair[1])
+            default: throw refuse("\(part) is none of port=N, name=TEXT")
+            }
+        }
+    }
+
+    private static func tcp(_ address: String) -> ServiceAddress? {
+        if let port = UInt16(address), port > 0 { return .tcp(host: "127.0.0.1", port: port) }
+        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]), port > 0
+        else { return nil }
+        var host = address[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else { return nil }
+        return .tcp(host: String(host), port: port)
+    }
+}

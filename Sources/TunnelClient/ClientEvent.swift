@@ -1,0 +1,16 @@
+public import TunnelTransport
+
+/// What a client tells the program it runs in.
+public enum ClientEvent: Sendable {
+    /// The server welcomed us.
+    case connected(server: String)
+    case tunnel(id: String, url: String, exposure: Exposure)
+    /// The connection failed or ended; another attempt follows.
+    case lost(OperatorError, retryIn: Duration, attempt: Int)
+    /// A visitor came, and the service did not accept. Told once, until it does again.
+    case serviceUnavailable(Exposure, reason: String)
+    case serviceAvailable(Exposure)
+    /// A tunnel cannot be opened for now; the others go on, and it is tried again.
+    case tunnelRefused(Exposure, OperatorError)
+    case warning(OperatorError)
+}

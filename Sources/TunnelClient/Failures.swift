@@ -1,0 +1,113 @@
+internal import OpenSSL
+internal import TunnelProtocol
+internal import TunnelTransport
+internal import WebSocketProtocol
+
+/// What went wrong between client and server, said so that whoever reads it knows what to do.
+extension ClientSession {
+    /// An attempt that came to nothing.
+    func explain(dialling error: any Error) -> SessionEnd {
+        func end(_ error: OperatorError, _ retry: SessionEnd.Retry) -> SessionEnd {
+            SessionEnd(error: error, wasConnected: false, retry: retry)
+        }
+        switch error {
+        case let error as OperatorError:
+            return end(error, .never)
+        case DialFailure.resolve(let why):
+            return end(self.unreachable(why, "Check the name in --server, and this machine's DNS."), .always)
+        case DialFailure.connect(let why):
+            return end(
+                self.unreachable(why, "Check that ws-tunnel-server is running and its port is open."), .always)
+        case DialFailure.transport(.tls(let failure)):
+            return end(self.explain(failure), .onceConnected)
+        case DialFailure.transport(.endOfFile):
+            return end(
+                self.unreachable(
+                    "it closed the connection during the handshake",
+                    self.configuredServer.isSecure
+                        ? "Does it speak TLS on this port? A server started with --plain is reached with ws://."
+                        : "Does it expect TLS on this port? Then use wss://."),
+                .always)
+        case DialFailure.transport(let transport):
+            return end(self.unreachable(transport.explanation, "Check the network on the way to it."), .always)
+        case DialFailure.handshake(.refused(let answer)):
+            return self.explain(answer)
+        case DialFailure.handshake(let error):
+            return end(
+                OperatorError(
+                    .unreachable, "\(self.configuredServer) is not a ws-tunnel-server: \(error.sentence)",
+                    remedy: "Check host, port and path in --server."),
+                .onceConnected)
+        default:
+            return end(self.unreachable("\(error)", nil), .always)
+        }
+    }
+
+    /// A session that had begun.
+    func explain(_ end: ConnectionEnd) -> OperatorError {
+        OperatorError(.unreachable, "lost the connection to \(self.configuredServer): \(end.explanation)")
+    }
+
+    private func unreachable(_ why: String, _ remedy: String?) -> OperatorError {
+        OperatorError(.unreachable, "cannot reach \(self.configuredServer): \(why)", remedy: remedy)
+    }
+
+    private func explain(_ failure: TLSFailure) -> OperatorError {
+        guard case .certificate(let refused) = failure else {
+            return OperatorError(
+                .unreachable, "cannot secure the connection to \(self.configuredServer): \(failure)",
+                remedy: failure == .notTLS
+                    ? "A server started with --plain is reached with ws://, or through its load balancer." : nil)
+        }
+        let host = self.configuredServer.host
+        switch refused.reason {
+        case .wrongHost(let names):
+            return OperatorError(
+                .unreachable, "\(host) presented a certificate for \(names.joined(separator: ", "))",
+                remedy: "Connect using a name on the certificate. For a private authority, pass --ca-file.")
+        case .selfSigned:
+            return OperatorError(
+                .unreachable, "\(host) presented a self-signed certificate (\(refused.subject))",
+                remedy: "If it is your server's own, pass --fingerprint \(refused.presented) after comparing it with what the server printed.")
+        case .unknownAuthority:
+            return OperatorError(
+                .unreachable, "\(host) presented a certificate of an unknown authority: \(refused.issuer)",
+                remedy: "If this is your private authority, or your company's proxy, pass its certificate with --ca-file.")
+        case .fingerprintMismatch(let presented):
+            return OperatorError(
+                .unreachable, "\(host) presented another certificate than the one of --fingerprint: \(presented)",
+                remedy: "If the server's certificate was replaced, pass the new fingerprint. Otherwise somebody stands in between.")
+        case .expired, .notYetValid, .other:
+            return OperatorError(
+                .unreachable, "\(host): \(refused)",
+                remedy: "Renew the server's certificate, and check the clocks of both machines.")
+        }
+    }
+
+    private func explain(_ answer: RefusedUpgrade) -> SessionEnd {
+        let who = answer.fields.values("Server").first.map { " (\($0))" } ?? ""
+        let body = answer.body.isEmpty ? "" : ": \(answer.body)"
+        switch answer.status {
+        case 401:
+            return SessionEnd(
+                error: OperatorError(
+                    .keyRefused, "the server refused this API key",
+                    remedy: "Keys are compared exactly; look for a stray character in SOCKETS_API_KEY."),
+                wasConnected: false, retry: .never)
+        case 429, 500...599:
+            return SessionEnd(
+                error: OperatorError(
+                    .unreachable, "\(self.configuredServer)\(who) answered \(answer.status) to the upgrade\(body)",
+                    remedy: answer.status == 429
+                        ? "Too many wrong keys came from this address."
+                        : "The load balancer in front may not reach ws-tunnel-server."),
+                wasConnected: false, retry: .always)
+        default:
+            return SessionEnd(
+                error: OperatorError(
+                    .unreachable, "\(self.configuredServer)\(who) answered \(answer.status) to the upgrade\(body)",
+                    remedy: "Check host, port and path in --server: something else than ws-tunnel-server answers there."),
+                wasConnected: false, retry: .onceConnected)
+        }
+    }
+}

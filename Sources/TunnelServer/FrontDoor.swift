@@ -1,0 +1,79 @@
+internal import Logging
+internal import NIOCore
+internal import OpenSSL
+internal import TunnelProtocol
+internal import TunnelTransport
+internal import WebSocketProtocol
+
+/// Meets one connection on the listening port: who may become a tunnel connection, and what the others are told.
+final class FrontDoor: UpgradeDelegate {
+    private let server: ServerContext
+    private var remote = "an unknown address"
+
+    init(server: ServerContext) {
+        self.server = server
+    }
+
+    func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision {
+        let upgrade: WebSocketUpgrade
+        do {
+            upgrade = try WebSocketUpgrade(request)
+        } catch {
+            return .refuse(error.response, reason: error.sentence)
+        }
+        let address = upgrader.transport?.remoteAddress.flatMap(Endpoint.init)?.address ?? .v4(0)
+        let now = Instant.now
+        if let wait = self.server.throttle.wait(for: address, now: now) {
+            let seconds = wait.wholeMilliseconds / 1_000 + 1
+            return .refuse(
+                Response(
+                    status: 429, reason: "Too Many Requests", fields: ["Retry-After": "\(seconds)"],
+                    body: "Too many wrong keys from this address. Try again in \(seconds) s.\n"),
+                reason: "too many wrong keys from this address")
+        }
+        guard let key = Self.bearerKey(request.fields), self.server.accepts(key) else {
+            self.server.throttle.failed(address, now: now)
+            return .refuse(
+                Response(
+                    status: 401, reason: "Unauthorized", fields: ["WWW-Authenticate": "Bearer realm=\"ws-tunnel\""],
+                    body: "This ws-tunnel-server does not accept this API key.\n"),
+                reason: request.fields.contains("Authorization") ? "wrong API key" : "no API key")
+        }
+        guard upgrade.subprotocols.contains(Dialer.subprotocol) else {
+            return .refuse(
+                Response(
+                    status: 400, reason: "Bad Request",
+                    body: "This is a ws-tunnel-server; it speaks the subprotocol \(Dialer.subprotocol).\n"),
+                reason: "the subprotocol \(Dialer.subprotocol) was not offered")
+        }
+        return .accept(upgrade, subprotocol: Dialer.subprotocol)
+    }
+
+    func upgraderAccepted(_ upgrader: ServerUpgrader) {
+        guard let transport = upgrader.transport else { return }
+        ServerSession.start(on: transport, eventLoop: upgrader.eventLoop, server: self.server)
+    }
+
+    func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure) {
+        let remote = "\(upgrader.remote)"
+        switch failure {
+        case .refused(let reason): self.server.logger.notice("refused a connection", metadata: ["address": "\(remote)", "reason": "\(reason)"])
+        case .malformed(let error):
+            self.server.logger.notice("refused a connection", metadata: ["address": "\(remote)", "reason": "\(error.sentence)"])
+        case .transport(let end):
+            // Load balancers and port scanners connect and leave again; that is no news.
+            let level: Logger.Level = if case .endOfFile = end { .debug } else { .notice }
+            self.server.logger.log(
+                level: level, "a connection ended before it was a tunnel connection",
+                metadata: ["address": "\(remote)", "reason": "\(end.explanation)"])
+        }
+    }
+
+    /// The key of `Authorization: Bearer <key>` (RFC 6750 §2.1); one field, one value.
+    private static func bearerKey(_ fields: HTTPFields) -> String? {
+        guard let value = fields.only("Authorization") else { return nil }
+        let parts = value.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        return String(parts[1])
+    }
+}

@@ -1,0 +1,75 @@
+public import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+internal import OpenSSL
+public import TunnelTransport
+
+/// A tunnel server: accepts clients, opens their tunnels, carries visitors to them.
+public final class Server: Sendable {
+    private let context: ServerContext
+    private let logger: Logger
+    private let stopping: AsyncStream<Void>
+    private let requestStop: AsyncStream<Void>.Continuation
+
+    /// - Parameter onEvent: Called on any thread; must not block.
+    public init(
+        _ configuration: ServerConfiguration, logger: Logger, onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+    ) {
+        self.logger = logger
+        self.context = ServerContext(configuration: configuration, logger: logger, emit: onEvent)
+        (self.stopping, self.requestStop) = AsyncStream.makeStream()
+    }
+
+    /// Runs until `stop()`.
+    ///
+    /// - Throws: `OperatorError` when it cannot start.
+    public func run() async throws {
+        let configuration = self.context.configuration
+        try configuration.validate()
+        let certificate = try ServerCertificate(configuration)
+        // One loop a core: a connection and its streams stay on one, so nothing on the way of a byte locks.
+        let loops = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        defer { loops.shutdownGracefully { _ in } }
+        let listener = try await self.listen(loops, certificate.context)
+        guard let address = listener.localAddress, let port = address.port else { return }
+        self.context.emit(
+            .ready(
+                listen: ListenAddress(host: configuration.listen.host, port: UInt16(truncatingIfNeeded: port)),
+                fingerprint: certificate.fingerprint))
+        for await _ in self.stopping { break }
+        self.logger.info("stopping")
+        try? await listener.close()
+        await self.endSessions(loops.any())
+    }
+
+    /// Stops accepting, tells the clients, ends.
+    public func stop() {
+        self.requestStop.yield()
+    }
+
+    private func listen(_ loops: MultiThreadedEventLoopGroup, _ tls: TLSContext?) async throws(OperatorError) -> any Channel {
+        let address = self.context.configuration.listen
+        let context = self.context
+        do {
+            return try await Listeners.connections(
+                host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
+                delegate: { _ in FrontDoor(server: context) }
+            ).get()
+        } catch {
+            throw OperatorError(
+                .failure, "cannot listen on \(address): \(describe(error))",
+                remedy: "Choose another address with --listen, or stop what uses this one.")
+        }
+    }
+
+    /// Gives sessions a moment to say good-bye.
+    private func endSessions(_ eventLoop: any EventLoop) async {
+        let ended = self.context.stop(on: eventLoop)
+        let limit = eventLoop.makePromise(of: Void.self)
+        ended.cascade(to: limit)
+        let timer = eventLoop.scheduleTask(in: .seconds(2)) { limit.succeed(()) }
+        try? await limit.futureResult.get()
+        timer.cancel()
+    }
+}

@@ -1,0 +1,99 @@
+public import TunnelTransport
+
+/// Everything a server needs to know before it starts.
+public struct ServerConfiguration: Sendable {
+    /// How connections on the listening port are secured.
+    public enum Security: Sendable {
+        /// A certificate of the server's own, made once and kept in the state folder.
+        case selfSigned
+        case certificate(chainFile: String, keyFile: String)
+        /// No TLS: a load balancer in front ends it.
+        case plain
+    }
+
+    /// Which ports TCP tunnels may have.
+    public enum PortPolicy: Sendable, Equatable {
+        /// Any port a client asks for from 1024 up; else one the system picks.
+        case any
+        case range(ClosedRange<UInt16>)
+    }
+
+    /// Where tunnel connections arrive.
+    public var listen: ListenAddress
+    /// The address on which tunnels' ports listen.
+    public var bind: String
+    public var tcpPorts: PortPolicy
+    /// The host shown in URLs.
+    public var publicHost: String
+    public var security: Security
+    /// The pre-shared keys; any of them lets a client in. None may be empty.
+    public var keys: [String]
+    public var stateFolder: StateFolder
+    /// Time between PINGs to each client.
+    public var keepalive: Duration
+
+    public init(
+        keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
+        tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
+        stateFolder: StateFolder, keepalive: Duration = .seconds(20)
+    ) {
+        self.keys = keys
+        self.listen = listen
+        self.bind = bind
+        self.tcpPorts = tcpPorts
+        self.publicHost = publicHost
+        self.security = security
+        self.stateFolder = stateFolder
+        self.keepalive = keepalive
+    }
+
+    /// - Throws: `OperatorError` naming the first thing that cannot work.
+    func validate() throws(OperatorError) {
+        guard !self.keys.isEmpty, self.keys.allSatisfy({ !$0.isEmpty }) else {
+            throw OperatorError(
+                .badConfiguration, "the server has no API key",
+                remedy: "Set SOCKETS_API_KEY, for example to the output of: openssl rand -hex 32")
+        }
+        // RFC 6750 §2.1 allows fewer; what a header field carries safely is what matters here.
+        guard self.keys.allSatisfy({ $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } }) else {
+            throw OperatorError(
+                .badConfiguration, "the API key has a blank, a control character or a letter beyond ASCII in it",
+                remedy: "Use printable ASCII, for example the output of: openssl rand -hex 32")
+        }
+    }
+}
+
+/// An address to listen on: `0.0.0.0:8443`, `[::]:8443`.
+public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
+    public var host: String
+    /// 0 lets the system choose.
+    public var port: UInt16
+
+    public init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    public init(_ text: String) throws(OperatorError) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw Self.malformed(text)
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            throw Self.malformed(text)
+        }
+        self.init(host: host.isEmpty ? "0.0.0.0" : host, port: port)
+    }
+
+    public var description: String {
+        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+    }
+
+    private static func malformed(_ text: String) -> OperatorError {
+        OperatorError(
+            .badConfiguration, "\(text) is not an address to listen on",
+            remedy: "Write it as HOST:PORT, for example 0.0.0.0:8443 or [::]:8443.")
+    }
+}

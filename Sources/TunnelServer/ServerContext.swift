@@ -1,0 +1,70 @@
+internal import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import OpenSSL
+internal import TunnelProtocol
+internal import TunnelTransport
+
+/// What all connections of one server share.
+final class ServerContext: Sendable {
+    let configuration: ServerConfiguration
+    let logger: Logger
+    let throttle = AuthenticationThrottle()
+    let emit: @Sendable (ServerEvent) -> Void
+
+    private struct Sessions {
+        var open: [ObjectIdentifier: NIOLoopBound<ServerSession>] = [:]
+        var isStopping = false
+        var whenEmpty: EventLoopPromise<Void>?
+    }
+
+    private let sessions = NIOLockedValueBox(Sessions())
+
+    init(configuration: ServerConfiguration, logger: Logger, emit: @escaping @Sendable (ServerEvent) -> Void) {
+        self.configuration = configuration
+        self.logger = logger
+        self.emit = emit
+    }
+
+    /// Compares with every key, in constant time each, so that the time does not tell which was nearly right.
+    func accepts(_ key: String) -> Bool {
+        var isKnown = false
+        for known in self.configuration.keys where constantTimeEqual(known.utf8, key.utf8) { isKnown = true }
+        return isKnown
+    }
+
+    /// - Returns: `false` while the server is stopping.
+    func add(_ session: ServerSession, on eventLoop: any EventLoop) -> Bool {
+        let bound = NIOLoopBound(session, eventLoop: eventLoop)
+        return self.sessions.withLockedValue { sessions in
+            guard !sessions.isStopping else { return false }
+            sessions.open[ObjectIdentifier(session)] = bound
+            return true
+        }
+    }
+
+    func remove(_ session: ServerSession) {
+        let promise = self.sessions.withLockedValue { sessions -> EventLoopPromise<Void>? in
+            sessions.open[ObjectIdentifier(session)] = nil
+            return sessions.open.isEmpty ? sessions.whenEmpty : nil
+        }
+        promise?.succeed(())
+    }
+
+    /// Asks every session to end.
+    ///
+    /// - Returns: When they have.
+    func stop(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        let open = self.sessions.withLockedValue { sessions in
+            sessions.isStopping = true
+            sessions.whenEmpty = promise
+            return Array(sessions.open.values)
+        }
+        if open.isEmpty { promise.succeed(()) }
+        for session in open {
+            session.eventLoop.execute { session.value.stop() }
+        }
+        return promise.futureResult
+    }
+}

@@ -1,0 +1,9 @@
+/// What a server tells the program it runs in.
+public enum ServerEvent: Sendable, Equatable {
+    /// Connections are accepted from now on.
+    case ready(listen: ListenAddress, fingerprint: String?)
+    case clientConnected(session: String, address: String, agent: String)
+    case tunnelOpened(id: String, url: String, session: String)
+    case tunnelClosed(id: String, url: String, session: String)
+    case clientDisconnected(session: String, reason: String)
+}

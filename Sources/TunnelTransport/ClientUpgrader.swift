@@ -1,0 +1,62 @@
+internal import NIOCore
+internal import OpenSSL
+package import WebSocketProtocol
+
+/// A client's connection before it is a WebSocket: TLS, the request, the server's answer.
+///
+/// The request, and the key in it, is written only once TLS stands, the certificate verified.
+final class ClientUpgrader: TransportUser {
+    private var handshake: ClientHandshake
+    private let promise: EventLoopPromise<Void>
+    private let accepted: (TransportHandler) -> Void
+    private var transport: TransportHandler?
+    private var failure: DialFailure?
+    private var isDone = false
+
+    /// - Parameters:
+    ///   - promise: Succeeds with the upgrade, fails with a `DialFailure`.
+    ///   - accepted: Takes the transport over.
+    init(handshake: ClientHandshake, promise: EventLoopPromise<Void>, accepted: @escaping (TransportHandler) -> Void) {
+        self.handshake = handshake
+        self.promise = promise
+        self.accepted = accepted
+    }
+
+    /// Called once, before any byte arrives.
+    func take(_ transport: TransportHandler) {
+        self.transport = transport
+    }
+
+    func transportIsReady() {
+        guard let transport = self.transport else { return }
+        transport.write(self.handshake.request)
+        transport.flush()
+    }
+
+    func transport(received bytes: inout ByteBuffer) {
+        guard !self.isDone, self.failure == nil, let transport = self.transport else { return }
+        do {
+            guard try self.handshake.receive(&bytes) != nil else { return }
+        } catch {
+            self.failure = .handshake(error)
+            transport.abort()
+            return
+        }
+        self.isDone = true
+        self.transport = nil
+        self.accepted(transport)
+        self.promise.succeed(())
+        if bytes.readableBytes > 0 { transport.passOn(&bytes) }
+    }
+
+    func transportReadComplete() {}
+
+    func transportIsWritable() {}
+
+    func transportEnded(_ end: TransportEnd) {
+        self.transport = nil
+        guard !self.isDone else { return }
+        self.isDone = true
+        self.promise.fail(self.failure ?? .transport(end))
+    }
+}

@@ -1,0 +1,104 @@
+internal import struct NIOCore.ByteBuffer
+internal import TunnelProtocol
+internal import WebSocketProtocol
+
+/// Puts tunnel frames into binary WebSocket messages and hands them to the transport, with as few copies as each role
+/// allows: a client copies once, because masking must not touch what it was given; a server's large payloads are encrypted
+/// where they lie, with the headers written in front of them.
+struct FrameWriter {
+    private let masks: Bool
+    private let scratch = LoopScratch.current
+    private var staging = ByteBuffer()
+    /// Plain bytes handed on or staged since the last `finish`.
+    private(set) var pendingBytes = 0
+
+    init(role: WebSocketConnection.Role) {
+        self.masks = role == .client
+    }
+
+    mutating func write(_ frame: Frame, to transport: TransportHandler) {
+        var payload = ByteBuffer()
+        frame.encode(into: &payload)
+        self.stage(payload.readableBytes)
+        let key = self.header(payload.readableBytes)
+        self.append(payload, key, offset: 0)
+        self.passIfFull(to: transport)
+    }
+
+    mutating func write(_ stream: StreamID, _ payload: ByteBuffer, to transport: TransportHandler) {
+        let header = DataHeader(stream)
+        let length = header.encodedLength + payload.readableBytes
+        if !self.masks, payload.readableBytes >= TransportLimits.directWriteBytes {
+            let webSocketHeader = FrameHeader(fin: true, opcode: .binary, payloadLength: length, maskingKey: nil)
+            let headers = webSocketHeader.encodedLength + header.encodedLength
+            if payload.readerIndex >= headers {
+                self.pass(to: transport)
+                var message = payload
+                message.moveReaderIndex(to: message.readerIndex - headers)
+                webSocketHeader.write(to: &message, at: message.readerIndex)
+                header.write(to: &message, at: message.readerIndex + webSocketHeader.encodedLength)
+                self.pendingBytes += message.readableBytes
+                transport.write(message)
+                return
+            }
+        }
+        self.stage(length)
+        let key = self.header(length)
+        if let key {
+            var start = ByteBuffer()
+            header.encode(into: &start)
+            self.append(start, key, offset: 0)
+        } else {
+            header.encode(into: &self.staging)
+        }
+        self.append(payload, key, offset: header.encodedLength)
+        self.passIfFull(to: transport)
+    }
+
+    /// A control frame of the WebSocket itself.
+    mutating func write(
+        to transport: TransportHandler, _ encode: (MaskingKey?, inout ByteBuffer) -> Void
+    ) {
+        self.stage(128)
+        encode(self.masks ? self.scratch.maskingKey() : nil, &self.staging)
+        self.passIfFull(to: transport)
+    }
+
+    /// Hands everything on; the caller flushes.
+    mutating func finish(to transport: TransportHandler) {
+        self.pass(to: transport)
+        self.pendingBytes = 0
+    }
+
+    private mutating func stage(_ length: Int) {
+        if self.staging.capacity == 0 { self.staging = self.scratch.takeStaging() }
+        self.staging.reserveCapacity(minimumWritableBytes: length + 14)
+    }
+
+    private mutating func header(_ length: Int) -> MaskingKey? {
+        let key = self.masks ? self.scratch.maskingKey() : nil
+        FrameHeader(fin: true, opcode: .binary, payloadLength: length, maskingKey: key).encode(into: &self.staging)
+        return key
+    }
+
+    private mutating func append(_ bytes: ByteBuffer, _ key: MaskingKey?, offset: Int) {
+        if let key {
+            self.staging.writeMasked(bytes, key, offset: offset)
+        } else {
+            self.staging.writeImmutableBuffer(bytes)
+        }
+    }
+
+    private mutating func passIfFull(to transport: TransportHandler) {
+        if self.staging.readableBytes >= TransportLimits.plaintextBytes { self.pass(to: transport) }
+    }
+
+    private mutating func pass(to transport: TransportHandler) {
+        guard self.staging.capacity > 0 else { return }
+        var bytes = ByteBuffer()
+        swap(&bytes, &self.staging)
+        self.pendingBytes += bytes.readableBytes
+        if bytes.readableBytes > 0 { transport.write(bytes) }
+        self.scratch.give(staging: bytes)
+    }
+}

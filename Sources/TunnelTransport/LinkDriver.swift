@@ -1,0 +1,143 @@
+package import NIOCore
+package import TunnelProtocol
+
+/// What a role does with the streams and tunnels of a link. All calls come on the link's event loop.
+package protocol LinkDelegate: AnyObject {
+    /// Anything but the bytes and ends of streams, which go to their sockets.
+    func link(_ link: LinkDriver, received event: Link.Event)
+    /// The link is gone; its streams have been ended.
+    func linkEnded(_ link: LinkDriver)
+}
+
+/// A link on its event loop: joins the multiplexer to the sockets of its streams. Link, connection and sockets share the
+/// loop, so nothing here locks or hops.
+package final class LinkDriver {
+    package let eventLoop: any EventLoop
+    private var link: Link
+    private var sockets: [StreamID: StreamSocket] = [:]
+    private var touched: [StreamSocket] = []
+    private var connection: TunnelConnection?
+    private var delegate: (any LinkDelegate)?
+    private var isDraining = false
+
+    init(link: Link, connection: TunnelConnection, eventLoop: any EventLoop, delegate: any LinkDelegate) {
+        self.link = link
+        self.connection = connection
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+    }
+
+    package var streamCount: Int { self.sockets.count }
+
+    /// Sends a frame about tunnels.
+    package func send(_ frame: Frame) {
+        self.link.send(frame)
+        self.linkChanged()
+    }
+
+    // MARK: Streams
+
+    /// A visitor arrived: opens a stream for its socket.
+    func open(_ socket: StreamSocket, tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint?) -> StreamID? {
+        guard self.connection != nil,
+            let id = self.link.open(tunnel: tunnel, visitor: visitor, destination: destination)
+        else { return nil }
+        self.sockets[id] = socket
+        self.linkChanged()
+        return id
+    }
+
+    /// Joins a stream that the peer opened to a socket that is still being connected.
+    package func join(_ socket: StreamSocket, to id: StreamID) {
+        self.sockets[id] = socket
+    }
+
+    /// Refuses a stream that the peer opened.
+    package func reset(_ id: StreamID, _ code: ResetCode) {
+        self.sockets[id] = nil
+        self.link.reset(id, code)
+        self.linkChanged()
+    }
+
+    func connected(_ id: StreamID) {
+        self.link.connected(id)
+        self.linkChanged()
+    }
+
+    func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
+        let takesMore = self.link.send(bytes, on: id)
+        self.linkChanged()
+        return takesMore
+    }
+
+    func finish(_ id: StreamID) {
+        self.link.finish(id)
+        self.linkChanged()
+    }
+
+    func taken(_ count: Int, from id: StreamID) {
+        self.link.taken(count, from: id, now: .now)
+        if self.link.hasOutbound { self.linkChanged() }
+    }
+
+    func socketClosed(_ id: StreamID) {
+        self.sockets[id] = nil
+    }
+
+    private func linkChanged() {
+        self.connection?.scheduleFlush()
+    }
+
+    // MARK: For the connection
+
+    var hasOutbound: Bool { self.link.hasOutbound }
+
+    func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
+        try self.link.receive(output)
+    }
+
+    func acknowledge(_ count: UInt64) throws(PeerViolation) {
+        try self.link.acknowledge(count)
+    }
+
+    func measured(_ roundTrip: Duration) {
+        self.link.roundTripMeasured(roundTrip)
+    }
+
+    func nextOutbound() -> Link.Outbound? {
+        self.link.nextOutbound()
+    }
+
+    /// Hands out what the link has to say, then lets each socket that got bytes write them in one go.
+    func drain() {
+        guard !self.isDraining else { return }
+        self.isDraining = true
+        while let event = self.link.nextEvent() {
+            switch event {
+            case .data(let id, let bytes):
+                guard let socket = self.sockets[id] else { continue }
+                if socket.write(bytes) { self.touched.append(socket) }
+            case .finished(let id): self.sockets[id]?.finish()
+            case .reset(let id, let code): self.sockets.removeValue(forKey: id)?.reset(code)
+            case .sendable(let id): self.sockets[id]?.resumeReading()
+            case .opened, .connected, .listen, .listening, .refused, .unlisten:
+                self.delegate?.link(self, received: event)
+            }
+        }
+        for socket in self.touched { socket.flush() }
+        self.touched.removeAll(keepingCapacity: true)
+        self.isDraining = false
+        if self.link.isFlooded { self.connection?.flooded() }
+    }
+
+    /// The connection is gone, and with it every stream that was not finished.
+    func connectionEnded() {
+        self.connection = nil
+        let sockets = self.sockets.values
+        self.sockets = [:]
+        for socket in sockets { socket.linkEnded() }
+        let delegate = self.delegate
+        self.delegate = nil
+        delegate?.linkEnded(self)
+    }
+}

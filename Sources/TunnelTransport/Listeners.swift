@@ -1,0 +1,89 @@
+package import NIOCore
+internal import NIOPosix
+package import OpenSSL
+package import TunnelProtocol
+
+/// The sockets that wait for others to connect.
+package enum Listeners {
+    /// Arrivals the kernel keeps for us while the loop is busy; it lowers the number to its own limit.
+    private static let backlog: Int32 = 1_024
+
+    /// Listens for tunnel connections; each is taken to one of the loops of `connections`.
+    ///
+    /// - Parameter delegate: Made once for each connection, on its loop.
+    package static func connections(
+        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, tls: TLSContext?,
+        delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
+    ) -> EventLoopFuture<any Channel> {
+        ServerBootstrap(group: group, childGroup: connections)
+            .serverChannelOption(.backlog, value: self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: TransportLimits.connectionReadBytes))
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: .init(low: TransportLimits.connectionLowWater, high: TransportLimits.connectionHighWater))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
+                    let transport = TransportHandler(
+                        tls: try tls.map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
+                    upgrader.take(transport)
+                    try channel.pipeline.syncOperations.addHandler(transport)
+                    transport.limit(to: TransportLimits.greeting, "the handshake")
+                }
+            }
+            .bind(host: host, port: port)
+    }
+
+    /// Listens for the visitors of one tunnel, on its link's loop. Called there.
+    ///
+    /// - Parameter opened: Told of each visitor that became a stream.
+    package static func visitors(
+        host: String, port: Int, of tunnel: TunnelNumber, link: LinkDriver,
+        opened: @escaping (StreamID, Endpoint?) -> Void
+    ) -> EventLoopFuture<any Channel> {
+        let bound = NIOLoopBound((link, opened), eventLoop: link.eventLoop)
+        return ServerBootstrap(group: link.eventLoop)
+            .serverChannelOption(.backlog, value: self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childStreamOptions()
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let (link, opened) = bound.value
+                    try channel.pipeline.syncOperations.addHandler(
+                        StreamSocket(link: link, origin: .visitor(tunnel), opened: opened))
+                }
+            }
+            .bind(host: host, port: port)
+    }
+}
+
+extension ServerBootstrap {
+    fileprivate func childStreamOptions() -> ServerBootstrap {
+        self.childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.recvAllocator, value: StreamReadAllocator())
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: StreamSocket.waterMark)
+    }
+}
+
+extension ClientBootstrap {
+    func streamOptions() -> ClientBootstrap {
+        self.channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.recvAllocator, value: StreamReadAllocator())
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.writeBufferWaterMark, value: StreamSocket.waterMark)
+    }
+}
+
+extension StreamSocket {
+    /// Writable means: the socket has taken everything. Credit goes back only for what it has taken.
+    static var waterMark: ChannelOptions.Types.WriteBufferWaterMark { .init(low: 1, high: 1) }
+}

@@ -1,0 +1,57 @@
+internal import struct NIOCore.ByteBuffer
+internal import class NIOCore.ThreadSpecificVariable
+internal import OpenSSL
+internal import WebSocketProtocol
+
+/// Buffers that every connection of one event loop uses in turn. Nothing lives here between two events of the loop, so
+/// that a thousand idle connections cost no buffers, and the ones in use stay in the cache.
+///
+/// A buffer is taken out while it is used. Where a slice of it is still held by somebody when it comes back, `clear()`
+/// replaces its storage.
+final class LoopScratch {
+    private var plaintext = ByteBuffer()
+    private var staging = ByteBuffer()
+    private var ciphertext = ByteBuffer()
+    private var maskingKeys = MaskingKeyPool()
+
+    private static let perThread = ThreadSpecificVariable<LoopScratch>()
+
+    /// The current event loop's.
+    static var current: LoopScratch {
+        if let scratch = self.perThread.currentValue { return scratch }
+        let scratch = LoopScratch()
+        self.perThread.currentValue = scratch
+        return scratch
+    }
+
+    /// For bytes decrypted from a socket.
+    func takePlaintext() -> ByteBuffer {
+        Self.take(&self.plaintext, capacity: TransportLimits.plaintextBytes + 16 * 1024)
+    }
+
+    func give(plaintext: consuming ByteBuffer) { self.plaintext = plaintext }
+
+    /// For frames on their way out.
+    func takeStaging() -> ByteBuffer {
+        Self.take(&self.staging, capacity: TransportLimits.flushBytes + 16 * 1024)
+    }
+
+    func give(staging: consuming ByteBuffer) { self.staging = staging }
+
+    /// For TLS records on their way to a socket: 22 bytes of overhead each, rounded up.
+    func takeCiphertext() -> ByteBuffer {
+        Self.take(&self.ciphertext, capacity: TransportLimits.flushBytes + 32 * 1024)
+    }
+
+    func give(ciphertext: consuming ByteBuffer) { self.ciphertext = ciphertext }
+
+    /// A fresh random key (RFC 6455 §5.3).
+    func maskingKey() -> MaskingKey { MaskingKey(self.maskingKeys.next()) }
+
+    private static func take(_ buffer: inout ByteBuffer, capacity: Int) -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &buffer)
+        taken.clear(minimumCapacity: capacity)
+        return taken
+    }
+}

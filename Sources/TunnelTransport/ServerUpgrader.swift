@@ -1,0 +1,99 @@
+internal import NIOCore
+package import WebSocketProtocol
+
+/// What the server's role decides about a connection until it is a tunnel connection. All calls come on its event loop.
+package protocol UpgradeDelegate: AnyObject {
+    /// A whole request head; the first bytes of the connection that mean anything.
+    func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision
+    /// The 101 is on its way: take the transport over with a `TunnelConnection`.
+    func upgraderAccepted(_ upgrader: ServerUpgrader)
+    /// The connection never became a tunnel connection. The last call.
+    func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure)
+}
+
+package enum UpgradeDecision: Sendable {
+    case accept(WebSocketUpgrade, subprotocol: String)
+    /// Answer with this and close; the reason is for the log.
+    case refuse(Response, reason: String)
+}
+
+package enum UpgradeFailure: Error, Sendable {
+    case transport(TransportEnd)
+    case malformed(HeadError)
+    case refused(reason: String)
+}
+
+/// A server's connection before it is a WebSocket: TLS, the request, the answer. All of it has to happen within
+/// `TransportLimits.greeting`.
+package final class ServerUpgrader: TransportUser {
+    package let eventLoop: any EventLoop
+    package private(set) var transport: TransportHandler?
+    private var handshake = ServerHandshake()
+    private var delegate: (any UpgradeDelegate)?
+    private var failure: UpgradeFailure?
+
+    package init(eventLoop: any EventLoop, delegate: any UpgradeDelegate) {
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+    }
+
+    /// Called once, before any byte arrives.
+    package func take(_ transport: TransportHandler) {
+        self.transport = transport
+    }
+
+    package func transportIsReady() {}
+
+    package func transport(received bytes: inout ByteBuffer) {
+        guard self.failure == nil, let transport = self.transport, let delegate = self.delegate else { return }
+        let request: RequestHead
+        do {
+            guard let head = try self.handshake.receive(&bytes) else { return }
+            request = head
+        } catch {
+            self.answer(Response(error), because: .malformed(error))
+            return
+        }
+        switch delegate.upgrader(self, received: request) {
+        case .refuse(let response, let reason):
+            self.answer(response, because: .refused(reason: reason))
+        case .accept(let upgrade, let subprotocol):
+            var answer = ByteBuffer()
+            do {
+                try upgrade.encodeAcceptance(subprotocol: subprotocol, into: &answer)
+            } catch {
+                preconditionFailure("nothing in our 101 comes from outside: \(error.sentence)")
+            }
+            transport.write(answer)
+            transport.flush()
+            self.delegate = nil
+            self.transport = nil
+            delegate.upgraderAccepted(self)
+            // An impatient client's first frames may have come with its request.
+            if bytes.readableBytes > 0 { transport.passOn(&bytes) }
+        }
+    }
+
+    package func transportReadComplete() {}
+
+    package func transportIsWritable() {}
+
+    package func transportEnded(_ end: TransportEnd) {
+        self.transport = nil
+        let delegate = self.delegate
+        self.delegate = nil
+        delegate?.upgrader(self, failed: self.failure ?? .transport(end))
+    }
+
+    private func answer(_ response: Response, because failure: UpgradeFailure) {
+        self.failure = failure
+        var bytes = ByteBuffer()
+        do {
+            try response.encode(into: &bytes)
+        } catch {
+            preconditionFailure("nothing in our answers comes from outside: \(error.sentence)")
+        }
+        self.transport?.write(bytes)
+        self.transport?.close()
+    }
+}

@@ -1,0 +1,271 @@
+package import NIOCore
+package import TunnelProtocol
+
+#if canImport(Glibc)
+internal import struct Glibc.linger
+#elseif canImport(Musl)
+internal import struct Musl.linger
+#else
+internal import struct Darwin.linger
+#endif
+
+/// The socket of one stream: a visitor's on the server, the connection to a service on the client.
+///
+///     socket ──bytes──▶ link         read on only while the stream takes bytes
+///     socket ◀──bytes── link         credit goes back once the socket has taken them
+///     FIN here is FIN there, in each direction by itself; a reset here is a reset there
+package final class StreamSocket: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    package enum Origin {
+        /// A visitor of this tunnel; the stream is opened when the socket is.
+        case visitor(TunnelNumber)
+        /// The service for a stream that the peer opened.
+        case service(StreamID)
+    }
+
+    private let link: LinkDriver
+    private let origin: Origin
+    /// Told of the visitor's address once the stream stands, with its number.
+    private let opened: ((StreamID, Endpoint?) -> Void)?
+    private var id: StreamID?
+    private var context: ChannelHandlerContext?
+    private var isActive = false
+
+    private var takesBytes = true
+    private var readIsWithheld = false
+    private var inputIsFinished = false
+    private var outputIsFinishing = false
+    private var outputIsFinished = false
+    private var hasEnded = false
+
+    /// Bytes from the link that came before the service had accepted the connection; bounded by the stream's window.
+    private var early: [ByteBuffer] = []
+    /// Bytes written for which no credit has been returned yet.
+    private var unconfirmed = 0
+    private var isTouched = false
+
+    package init(link: LinkDriver, origin: Origin, opened: ((StreamID, Endpoint?) -> Void)? = nil) {
+        self.link = link
+        self.origin = origin
+        self.opened = opened
+        if case .service(let id) = origin { self.id = id }
+    }
+
+    // MARK: From the socket
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { self.activate(context) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        self.socketEnded()
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        self.activate(context)
+    }
+
+    private func activate(_ context: ChannelHandlerContext) {
+        guard !self.isActive, !self.hasEnded else { return }
+        self.isActive = true
+        switch self.origin {
+        case .visitor(let tunnel):
+            let visitor = context.remoteAddress.flatMap(Endpoint.init)
+            self.id = self.link.open(
+                self, tunnel: tunnel, visitor: visitor, destination: context.localAddress.flatMap(Endpoint.init))
+            guard let id = self.id else {
+                self.abort()
+                return
+            }
+            self.opened?(id, visitor)
+        case .service(let id):
+            self.link.connected(id)
+            self.opened?(id, nil)
+            let early = self.early
+            self.early = []
+            for bytes in early { _ = self.write(bytes) }
+            if self.isTouched { self.flush() }
+            if self.outputIsFinishing { self.finishOutput() }
+        }
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let id = self.id, !self.hasEnded else { return }
+        let bytes = self.unwrapInboundIn(data)
+        self.takesBytes = self.link.send(bytes.withoutPinning(), on: id)
+    }
+
+    package func read(context: ChannelHandlerContext) {
+        if self.takesBytes { context.read() } else { self.readIsWithheld = true }
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .some(.inputClosed) = event as? ChannelEvent { self.finishInput() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.fail(.connectionReset)
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        self.socketEnded()
+    }
+
+    private func finishInput() {
+        guard !self.inputIsFinished, let id = self.id, !self.hasEnded else { return }
+        self.inputIsFinished = true
+        self.link.finish(id)
+    }
+
+    /// Without an error before: with our output already shut, the other side's end of file arrives only as this. A
+    /// connection that never stood is reported by `connectFailed`, with its reason.
+    private func socketEnded() {
+        guard !self.hasEnded, self.isActive else { return }
+        if self.outputIsFinished { self.finishInput() } else { self.fail(.connectionReset) }
+        self.end()
+    }
+
+    /// The socket broke: the peer is told, unless everything had been said.
+    private func fail(_ code: ResetCode) {
+        guard !self.hasEnded else { return }
+        if let id = self.id { self.link.reset(id, code) }
+        self.end()
+    }
+
+    private func end() {
+        self.hasEnded = true
+        if let id = self.id { self.link.socketClosed(id) }
+        self.early = []
+        self.context = nil
+    }
+
+    // MARK: From the link
+
+    /// - Returns: Whether the socket was not yet among those to be flushed.
+    func write(_ bytes: ByteBuffer) -> Bool {
+        guard !self.hasEnded else { return false }
+        guard self.isActive, let context = self.context else {
+            self.early.append(bytes.withoutPinning())
+            return false
+        }
+        self.unconfirmed += bytes.readableBytes
+        // A socket that is behind holds what it is given; one that is not has taken it by the end of this turn.
+        let isBehind = !context.channel.isWritable && !self.isTouched
+        context.write(self.wrapOutboundOut(isBehind ? bytes.withoutPinning() : bytes), promise: nil)
+        defer { self.isTouched = true }
+        return !self.isTouched
+    }
+
+    func flush() {
+        self.isTouched = false
+        guard !self.hasEnded, let context = self.context, let id = self.id else { return }
+        context.flush()
+        let count = self.unconfirmed
+        guard count > 0, !self.hasEnded else { return }
+        self.unconfirmed = 0
+        // The water mark is a single byte: writable means that the socket has taken everything.
+        guard !context.channel.isWritable else {
+            self.link.taken(count, from: id)
+            return
+        }
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess {
+            if !self.hasEnded { self.link.taken(count, from: id) }
+        }
+    }
+
+    func resumeReading() {
+        self.takesBytes = true
+        guard self.readIsWithheld, let context = self.context else { return }
+        self.readIsWithheld = false
+        context.read()
+    }
+
+    /// No more bytes will come from the link.
+    func finish() {
+        guard !self.outputIsFinishing else { return }
+        self.outputIsFinishing = true
+        if self.isActive { self.finishOutput() }
+    }
+
+    private func finishOutput() {
+        self.flush()
+        guard !self.hasEnded, let context = self.context else { return }
+        if context.channel.isWritable {
+            self.closeOutput(context)
+        } else {
+            // Closing the output while bytes wait would drop them once the input is closed too.
+            context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess {
+                if !self.hasEnded { self.closeOutput(context) }
+            }
+        }
+    }
+
+    private func closeOutput(_ context: ChannelHandlerContext) {
+        self.outputIsFinished = true
+        context.close(mode: .output, promise: nil)
+    }
+
+    /// The service did not accept the connection.
+    func connectFailed(_ code: ResetCode) {
+        self.fail(code)
+    }
+
+    /// The peer reset the stream.
+    func reset(_ code: ResetCode) {
+        self.abort()
+    }
+
+    /// The link is gone. A socket that had everything from it still gets what is on its way.
+    func linkEnded() {
+        if self.inputIsFinished, self.outputIsFinishing, self.isActive { return }
+        self.abort()
+    }
+
+    /// Resets the connection, so that the other side does not take this for a proper end.
+    private func abort() {
+        guard let context = self.context else { return }
+        self.end()
+        if self.isActive, let socket = context.channel as? any SocketOptionProvider {
+            _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+        }
+        context.close(promise: nil)
+    }
+}
+
+extension ByteBuffer {
+    /// The same bytes in storage of their own size, when their present storage is much larger.
+    fileprivate func withoutPinning() -> ByteBuffer {
+        self.readableBytes * TransportLimits.pinningFactor < self.storageCapacity ? ByteBuffer(buffer: self) : self
+    }
+}
+
+extension Endpoint {
+    /// `nil` for what is not IP. An IPv4 address mapped into IPv6 is given as what it is.
+    package init?(_ address: SocketAddress) {
+        switch address {
+        case .v4(let v4):
+            self.init(
+                .v4(UInt32(bigEndian: v4.address.sin_addr.s_addr)), port: UInt16(bigEndian: v4.address.sin_port))
+        case .v6(let v6):
+            let bytes = withUnsafeBytes(of: v6.address.sin6_addr) { raw in
+                Opaque16(
+                    high: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+                    low: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+            }
+            let port = UInt16(bigEndian: v6.address.sin6_port)
+            if bytes.high == 0, bytes.low >> 32 == 0xFFFF {
+                self.init(.v4(UInt32(truncatingIfNeeded: bytes.low)), port: port)
+            } else {
+                self.init(.v6(bytes), port: port)
+            }
+        case .unixDomainSocket:
+            return nil
+        }
+    }
+}

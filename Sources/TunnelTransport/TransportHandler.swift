@@ -1,0 +1,272 @@
+package import NIOCore
+package import OpenSSL
+
+/// Who uses a transport's plain bytes: the opening handshake first, then the tunnel connection.
+package protocol TransportUser: AnyObject {
+    /// The TCP connection, and TLS on it, stand.
+    func transportIsReady()
+    /// Bytes from the peer; nobody else holds the buffer, so it may be changed in place.
+    func transport(received bytes: inout ByteBuffer)
+    /// Everything the socket had to give for now has been received.
+    func transportReadComplete()
+    /// The socket takes bytes again.
+    func transportIsWritable()
+    /// The last call: the connection is gone.
+    func transportEnded(_ end: TransportEnd)
+}
+
+/// How a transport ended.
+package enum TransportEnd: Error, Sendable {
+    /// The peer closed it.
+    case endOfFile
+    /// The socket failed, for example with a reset.
+    case failed(String)
+    case tls(TLSFailure)
+    /// A time limit of ours passed; the text says which.
+    case deadline(String)
+    /// This side closed it.
+    case closedHere
+}
+
+/// The bottom of every tunnel connection's pipeline: plain bytes above, TLS (or nothing, behind a load balancer or on
+/// loopback) and the socket below.
+///
+///     socket ──ciphertext──▶ TLSConnection ──plain bytes──▶ user
+///     socket ◀──one write a flush── TLSConnection ◀──write()── user
+///
+/// The user is called directly, not through the pipeline, so that buffers arrive with one owner.
+package final class TransportHandler: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    private let tls: TLSConnection?
+    private var user: (any TransportUser)?
+    private var context: ChannelHandlerContext?
+    private var deadline: Scheduled<Void>?
+    private var hasPlainWrites = false
+    private var hasStarted = false
+    private var isReady = false
+    private var isClosing = false
+    private var end: TransportEnd?
+
+    /// - Parameters:
+    ///   - tls: `nil` for a connection without TLS.
+    package init(tls: TLSConnection?, user: any TransportUser) {
+        self.tls = tls
+        self.user = user
+    }
+
+    /// The socket's address at the other end.
+    package private(set) var remoteAddress: SocketAddress?
+
+    /// The TLS connection, for what was negotiated.
+    package var security: TLSConnection? { self.tls }
+
+    package var isWritable: Bool { self.context?.channel.isWritable ?? false }
+
+    package var isOpen: Bool { self.context != nil && !self.isClosing }
+
+    /// Hands the transport to its next user.
+    package func hand(to user: any TransportUser) {
+        self.user = user
+    }
+
+    /// Gives bytes that came with the last of one user's to the next.
+    func passOn(_ bytes: inout ByteBuffer) {
+        self.user?.transport(received: &bytes)
+    }
+
+    // MARK: Out
+
+    /// Encrypts bytes, or queues them as they are; `flush()` sends them.
+    package func write(_ bytes: ByteBuffer) {
+        guard let context = self.context, !self.isClosing else { return }
+        guard let tls = self.tls else {
+            self.hasPlainWrites = true
+            context.write(self.wrapOutboundOut(bytes), promise: nil)
+            return
+        }
+        if tls.outbound.capacity == 0 { tls.outbound = LoopScratch.current.takeCiphertext() }
+        do {
+            try bytes.withUnsafeReadableBytes { plaintext throws(TLSFailure) in try tls.encrypt(plaintext) }
+        } catch {
+            self.fail(.tls(error))
+        }
+    }
+
+    package func flush() {
+        guard let context = self.context else { return }
+        if let tls = self.tls {
+            guard tls.outbound.readableBytes > 0 else { return }
+            var ciphertext = ByteBuffer()
+            swap(&ciphertext, &tls.outbound)
+            context.writeAndFlush(self.wrapOutboundOut(ciphertext), promise: nil)
+            // If the socket took all of it, the storage is ours alone again.
+            LoopScratch.current.give(ciphertext: ciphertext)
+        } else if self.hasPlainWrites {
+            self.hasPlainWrites = false
+            context.flush()
+        }
+    }
+
+    /// Sends what was written, then closes: our direction at once, the rest when the peer has closed its own.
+    package func close() {
+        guard let context = self.context, !self.isClosing else { return }
+        self.tls?.close()
+        self.flush()
+        self.isClosing = true
+        self.end = self.end ?? .closedHere
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            bound.value.close(mode: .output, promise: nil)
+        }
+        self.limit(to: TransportLimits.lingering, "closing")
+    }
+
+    /// Closes without a word: for a peer that does not answer.
+    package func abort() {
+        self.isClosing = true
+        self.end = self.end ?? .closedHere
+        self.context?.close(promise: nil)
+    }
+
+    /// Ends the transport after `time`, unless another limit is set or this one is lifted before.
+    package func limit(to time: TimeAmount, _ what: String) {
+        guard let context = self.context else { return }
+        self.deadline?.cancel()
+        self.deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            self.end = self.end ?? .deadline("\(what) took longer than \(time.nanoseconds / 1_000_000_000) s")
+            self.context?.close(promise: nil)
+        }
+    }
+
+    package func liftLimit() {
+        self.deadline?.cancel()
+        self.deadline = nil
+    }
+
+    private func fail(_ end: TransportEnd) {
+        guard self.end == nil else { return }
+        self.end = end
+        // OpenSSL may have left an alert to send.
+        self.flush()
+        self.isClosing = true
+        self.context?.close(promise: nil)
+    }
+
+    // MARK: In
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { self.start(context) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        // Also when a connect failed; whoever dialled knows why.
+        if self.hasStarted { self.finish() } else { self.context = nil }
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        self.start(context)
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !self.isClosing else { return }
+        var bytes = self.unwrapInboundIn(data)
+        guard let tls = self.tls else {
+            // The channel holds on to its buffer; frames are unmasked in place.
+            var plaintext = LoopScratch.current.takePlaintext()
+            plaintext.writeBuffer(&bytes)
+            self.user?.transport(received: &plaintext)
+            LoopScratch.current.give(plaintext: plaintext)
+            return
+        }
+        self.decrypt(&bytes, tls)
+    }
+
+    private func decrypt(_ bytes: inout ByteBuffer, _ tls: TLSConnection) {
+        while !self.isClosing {
+            var plaintext = LoopScratch.current.takePlaintext()
+            let progress: TLSConnection.Progress
+            do {
+                progress = try tls.receive(&bytes, into: &plaintext, limit: TransportLimits.plaintextBytes)
+            } catch {
+                LoopScratch.current.give(plaintext: plaintext)
+                self.fail(.tls(error))
+                return
+            }
+            // What the handshake has to answer, or a key update.
+            self.flush()
+            if !self.isReady, tls.isHandshakeComplete {
+                self.isReady = true
+                self.user?.transportIsReady()
+            }
+            if plaintext.readableBytes > 0 { self.user?.transport(received: &plaintext) }
+            LoopScratch.current.give(plaintext: plaintext)
+            switch progress {
+            case .limitReached: continue
+            case .wantsMore: return
+            case .closed:
+                self.end = self.end ?? .endOfFile
+                self.close()
+                return
+            }
+        }
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        self.user?.transportReadComplete()
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, !self.isClosing { self.user?.transportIsWritable() }
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.end = self.end ?? .failed(describe(error))
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        self.finish()
+    }
+
+    private func start(_ context: ChannelHandlerContext) {
+        guard !self.hasStarted else { return }
+        self.hasStarted = true
+        self.remoteAddress = context.remoteAddress
+        guard let tls = self.tls else {
+            self.isReady = true
+            self.user?.transportIsReady()
+            return
+        }
+        do {
+            try tls.start()
+        } catch {
+            self.fail(.tls(error))
+        }
+        self.flush()
+    }
+
+    private func finish() {
+        self.liftLimit()
+        guard let user = self.user else { return }
+        self.user = nil
+        self.context = nil
+        self.isClosing = true
+        user.transportEnded(self.end ?? .endOfFile)
+    }
+}
+
+/// A socket error in words: the system's own text, without the wrapping.
+package func describe(_ error: any Error) -> String {
+    switch error {
+    case let error as IOError:
+        return systemMessage(error.errnoCode)
+    case let error as ChannelError:
+        if case .connectTimeout = error { return "timed out" }
+        return "\(error)"
+    default:
+        return "\(error)"
+    }
+}

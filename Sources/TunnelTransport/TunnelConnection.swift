@@ -1,0 +1,260 @@
+internal import NIOCore
+internal import OpenSSL
+package import TunnelProtocol
+package import WebSocketProtocol
+
+/// Why a tunnel connection ended.
+package enum ConnectionEnd: Error, Sendable {
+    case transport(TransportEnd)
+    /// The peer closed the WebSocket.
+    case closedByPeer(CloseCode?, reason: String)
+    /// The peer broke a rule; the text says which.
+    case violation(String)
+    /// Nothing came from the peer for so long.
+    case silence(Duration)
+    case closedHere
+}
+
+/// What a role does with a connection. All calls come on the connection's event loop.
+package protocol TunnelConnectionDelegate: AnyObject {
+    /// A client greets (server role only): answer with `connection.welcome(_:)` or `connection.close(_:_:)`.
+    func connection(_ connection: TunnelConnection, greeted hello: Frame.Hello)
+    /// The server welcomed us (client role only); the link is up.
+    func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome)
+    func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway)
+    /// The last call.
+    func connection(_ connection: TunnelConnection, ended end: ConnectionEnd)
+}
+
+/// One WebSocket after its opening handshake, carrying a link: bytes to messages to frames, and back.
+package final class TunnelConnection: TransportUser {
+    package let transport: TransportHandler
+    /// Set once the greeting is done.
+    package private(set) var link: LinkDriver?
+
+    private let role: WebSocketConnection.Role
+    private let terms: Frame.Terms
+    private var webSocket: WebSocketConnection
+    private var connection: LinkConnection
+    private var writer: FrameWriter
+    private var delegate: (any TunnelConnectionDelegate)?
+    private let eventLoop: any EventLoop
+    private var timer: Scheduled<Void>?
+    private var flushIsDue = false
+    private var end: ConnectionEnd?
+
+    /// - Parameter hello: The client's greeting; `nil` in the server's role.
+    package init(
+        transport: TransportHandler, hello: Frame.Hello?, terms: Frame.Terms, keepalive: KeepaliveConfiguration,
+        eventLoop: any EventLoop, delegate: any TunnelConnectionDelegate
+    ) {
+        self.transport = transport
+        self.role = hello == nil ? .server : .client
+        self.terms = terms
+        self.webSocket = WebSocketConnection(role: self.role)
+        let liveness = Keepalive(interval: keepalive.interval, timeout: keepalive.timeout, now: .now)
+        self.connection = hello.map { LinkConnection(hello: $0, keepalive: liveness) } ?? LinkConnection(keepalive: liveness)
+        self.writer = FrameWriter(role: self.role)
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+        transport.hand(to: self)
+        self.flush()
+    }
+
+    /// The shortest round trip measured.
+    package var roundTrip: Duration? { self.connection.roundTrip }
+
+    package var isOpen: Bool { self.end == nil }
+
+    /// Answers HELLO; the link is up.
+    package func welcome(_ welcome: Frame.Welcome, peerTerms: Frame.Terms, linkDelegate: any LinkDelegate) {
+        self.connection.welcome(welcome)
+        self.establish(role: .server, peerTerms: peerTerms, delegate: linkDelegate)
+    }
+
+    /// Takes up the link after WELCOME, in the client's role.
+    package func establish(peerTerms: Frame.Terms, linkDelegate: any LinkDelegate) {
+        self.establish(role: .client, peerTerms: peerTerms, delegate: linkDelegate)
+    }
+
+    private func establish(role: Link.Role, peerTerms: Frame.Terms, delegate: any LinkDelegate) {
+        self.transport.liftLimit()
+        self.link = LinkDriver(
+            link: Link(role: role, terms: self.terms, peerTerms: peerTerms), connection: self, eventLoop: self.eventLoop,
+            delegate: delegate)
+        self.keepAlive()
+        self.scheduleFlush()
+    }
+
+    package func goAway(_ goAway: Frame.GoAway) {
+        self.connection.goAway(goAway)
+        self.scheduleFlush()
+    }
+
+    /// Closes the WebSocket in order.
+    package func close(_ code: CloseCode, _ reason: String) {
+        self.finish(.closedHere, code, reason)
+    }
+
+    // MARK: From the transport
+
+    package func transportIsReady() {}
+
+    package func transport(received bytes: inout ByteBuffer) {
+        let now = Instant.now
+        self.connection.heard(now: now)
+        do {
+            try self.webSocket.receive(&bytes)
+        } catch {
+            // What came before the violation is still good.
+            self.receiveEvents(now)
+            self.finish(.violation("\(error)"), error.closeCode, error.reason)
+            return
+        }
+        self.receiveEvents(now)
+        self.link?.drain()
+    }
+
+    package func transportReadComplete() {
+        if self.connection.hasOutbound || self.link?.hasOutbound == true { self.scheduleFlush() }
+    }
+
+    package func transportIsWritable() {
+        self.flush()
+    }
+
+    package func transportEnded(_ end: TransportEnd) {
+        self.timer?.cancel()
+        let end = self.end ?? .transport(end)
+        self.end = end
+        let delegate = self.delegate
+        self.delegate = nil
+        self.link?.connectionEnded()
+        delegate?.connection(self, ended: end)
+    }
+
+    private func receiveEvents(_ now: Instant) {
+        while self.end == nil, let event = self.webSocket.nextEvent() {
+            switch event {
+            case .payload(let part):
+                self.receive(part, now)
+            case .ping(let payload):
+                self.writer.write(to: self.transport) { key, buffer in
+                    self.webSocket.encodePong(payload, maskingKey: key, into: &buffer)
+                }
+                self.scheduleFlush()
+            case .pong:
+                break
+            case .closed(let code, let reason):
+                self.finish(.closedByPeer(code, reason: reason), code ?? .normalClosure, "")
+            }
+        }
+    }
+
+    private func receive(_ part: WebSocketConnection.MessagePart, _ now: Instant) {
+        do {
+            guard let input = try self.connection.receive(part.bytes, isLast: part.isLast, now: now) else { return }
+            switch input {
+            case .hello(let hello): self.delegate?.connection(self, greeted: hello)
+            case .welcome(let welcome): self.delegate?.connection(self, welcomed: welcome)
+            case .link(let output): try self.link?.receive(output)
+            case .acknowledgement(let count): try self.link?.acknowledge(count)
+            case .goAway(let goAway): self.delegate?.connection(self, goesAway: goAway)
+            case .roundTrip: if let roundTrip = self.connection.roundTrip { self.link?.measured(roundTrip) }
+            }
+        } catch let violation as PeerViolation {
+            self.finish(.violation("\(violation)"), .tunnelViolation, violation.description)
+        } catch {
+            preconditionFailure("PeerViolation is all the protocol throws: \(error)")
+        }
+    }
+
+    // MARK: To the transport
+
+    /// One flush a turn of the loop, however many streams have something to send.
+    func scheduleFlush() {
+        guard !self.flushIsDue, self.end == nil else { return }
+        self.flushIsDue = true
+        self.eventLoop.assumeIsolated().execute {
+            self.flushIsDue = false
+            self.flush()
+        }
+    }
+
+    private func flush() {
+        while self.end == nil, self.transport.isWritable {
+            let isDrained = self.writeFrames()
+            self.writer.finish(to: self.transport)
+            self.transport.flush()
+            if isDrained { break }
+        }
+        self.link?.drain()
+    }
+
+    /// - Returns: Whether nothing is left to write.
+    private func writeFrames() -> Bool {
+        while self.writer.pendingBytes < TransportLimits.flushBytes {
+            if let frame = self.connection.nextOutbound() {
+                self.writer.write(frame, to: self.transport)
+                continue
+            }
+            switch self.link?.nextOutbound() {
+            case .frame(let frame): self.writer.write(frame, to: self.transport)
+            case .data(let stream, let payload): self.writer.write(stream, payload, to: self.transport)
+            case nil: return true
+            }
+        }
+        return false
+    }
+
+    private func keepAlive() {
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: self.connection.nextDeadline.deadline) {
+            guard self.end == nil else { return }
+            switch self.connection.timeReached(now: .now, jitter: .random(in: -1...1)) {
+            case .dead(let silence):
+                // A close handshake would wait for an answer that does not come.
+                self.end = .silence(silence)
+                self.transport.abort()
+                return
+            case .ping: self.flush()
+            case .wait: break
+            }
+            self.keepAlive()
+        }
+    }
+
+    /// Closes with a Close frame, whoever is at fault.
+    private func finish(_ end: ConnectionEnd, _ code: CloseCode, _ reason: String) {
+        guard self.end == nil else { return }
+        self.end = end
+        self.writer.write(to: self.transport) { key, buffer in
+            self.webSocket.encodeClose(code, reason: reason, maskingKey: key, into: &buffer)
+        }
+        self.writer.finish(to: self.transport)
+        self.transport.close()
+    }
+
+    /// More control frames wait than an honest peer leaves unread.
+    func flooded() {
+        self.finish(.violation("it does not read the answers it causes"), .flooded, "unread answers pile up")
+    }
+}
+
+/// How often the peer is asked for a sign of life, and how long it may be silent.
+package struct KeepaliveConfiguration: Sendable, Equatable {
+    package var interval: Duration
+    package var timeout: Duration
+
+    /// - Parameter timeout: By default two intervals and a quarter: a lost PING alone does not end a connection.
+    package init(interval: Duration = .seconds(20), timeout: Duration? = nil) {
+        self.interval = interval
+        self.timeout = timeout ?? interval * 2.25
+    }
+}
+
+extension CloseCode {
+    /// Codes of the tunnel protocol, from the range for private use (RFC 6455 §7.4.2).
+    package static let tunnelViolation = CloseCode(rawValue: 4400)
+    package static let tooLate = CloseCode(rawValue: 4408)
+    package static let flooded = CloseCode(rawValue: 4413)
+}
