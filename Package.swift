@@ -44,13 +44,14 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                logging, argumentParser, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                "TunnelTransport", logging, argumentParser,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "ws-tunnel-server", dependencies: ["TunnelServer", "Console", argumentParser], swiftSettings: strict),
+            name: "ws-tunnel-server", dependencies: ["TunnelServer", "TunnelTransport", "Console", argumentParser, logging], swiftSettings: strict),
         .executableTarget(
-            name: "ws-tunnel-client", dependencies: ["TunnelClient", "Console", argumentParser], swiftSettings: strict),
+            name: "ws-tunnel-client", dependencies: ["TunnelClient", "TunnelTransport", "Console", argumentParser, logging], swiftSettings: strict),
 
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),

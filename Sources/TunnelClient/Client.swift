@@ -4,7 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import OpenSSL
 internal import TunnelProtocol
-public import TunnelTransport
+internal import TunnelTransport
 
 /// A tunnel client: keeps a session with a server and exposes services through it.
 public final class Client: Sendable {

@@ -8,7 +8,6 @@ internal import WebSocketProtocol
 /// Meets one connection on the listening port: who may become a tunnel connection, and what the others are told.
 final class FrontDoor: UpgradeDelegate {
     private let server: ServerContext
-    private var remote = "an unknown address"
 
     init(server: ServerContext) {
         self.server = server
@@ -55,11 +54,14 @@ final class FrontDoor: UpgradeDelegate {
     }
 
     func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure) {
-        let remote = "\(upgrader.remote)"
+        let remote = upgrader.transport?.remote ?? "an unknown address"
         switch failure {
-        case .refused(let reason): self.server.logger.notice("refused a connection", metadata: ["address": "\(remote)", "reason": "\(reason)"])
+        case .refused(let reason):
+            self.server.logger.notice(
+                "refused a connection", metadata: ["address": "\(remote)", "reason": "\(reason)"])
         case .malformed(let error):
-            self.server.logger.notice("refused a connection", metadata: ["address": "\(remote)", "reason": "\(error.sentence)"])
+            self.server.logger.notice(
+                "refused a connection", metadata: ["address": "\(remote)", "reason": "\(error.sentence)"])
         case .transport(let end):
             // Load balancers and port scanners connect and leave again; that is no news.
             let level: Logger.Level = if case .endOfFile = end { .debug } else { .notice }

@@ -3,7 +3,7 @@ internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
 internal import OpenSSL
-public import TunnelTransport
+internal import TunnelTransport
 
 /// A tunnel server: accepts clients, opens their tunnels, carries visitors to them.
 public final class Server: Sendable {

@@ -146,7 +146,7 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         ).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let listener): self.opened(number, listener, link)
-            case .failure(let error as IOError) where error.errnoCode == EADDRINUSE || error.errnoCode == EACCES:
+            case .failure(let error) where isAddressTaken(error):
                 self.bind(candidates, listen, link, refuse)
             case .failure(let error):
                 self.tunnels[number] = nil

@@ -1,6 +1,6 @@
 internal import NIOCore
 internal import OpenSSL
-package import WebSocketProtocol
+internal import WebSocketProtocol
 
 /// A client's connection before it is a WebSocket: TLS, the request, the server's answer.
 ///

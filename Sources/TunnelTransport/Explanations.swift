@@ -1,6 +1,6 @@
-internal import NIOCore
+package import NIOCore
 internal import OpenSSL
-internal import TunnelProtocol
+package import TunnelProtocol
 
 extension TransportEnd {
     /// Half a sentence for a log line.

@@ -29,7 +29,7 @@ struct FrameWriter {
         let header = DataHeader(stream)
         let length = header.encodedLength + payload.readableBytes
         if !self.masks, payload.readableBytes >= TransportLimits.directWriteBytes {
-            let webSocketHeader = FrameHeader(fin: true, opcode: .binary, payloadLength: length, maskingKey: nil)
+            let webSocketHeader = FrameHeader(opcode: .binary, payloadLength: length, maskingKey: nil)
             let headers = webSocketHeader.encodedLength + header.encodedLength
             if payload.readerIndex >= headers {
                 self.pass(to: transport)
@@ -77,16 +77,12 @@ struct FrameWriter {
 
     private mutating func header(_ length: Int) -> MaskingKey? {
         let key = self.masks ? self.scratch.maskingKey() : nil
-        FrameHeader(fin: true, opcode: .binary, payloadLength: length, maskingKey: key).encode(into: &self.staging)
+        FrameHeader(opcode: .binary, payloadLength: length, maskingKey: key).encode(into: &self.staging)
         return key
     }
 
     private mutating func append(_ bytes: ByteBuffer, _ key: MaskingKey?, offset: Int) {
-        if let key {
-            self.staging.writeMasked(bytes, key, offset: offset)
-        } else {
-            self.staging.writeImmutableBuffer(bytes)
-        }
+        self.staging.writeMasked(bytes, with: key, offset: offset)
     }
 
     private mutating func passIfFull(to transport: TransportHandler) {

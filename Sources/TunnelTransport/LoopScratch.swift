@@ -1,5 +1,5 @@
 internal import struct NIOCore.ByteBuffer
-internal import class NIOCore.ThreadSpecificVariable
+internal import class NIOPosix.ThreadSpecificVariable
 internal import OpenSSL
 internal import WebSocketProtocol
 
@@ -12,9 +12,10 @@ final class LoopScratch {
     private var plaintext = ByteBuffer()
     private var staging = ByteBuffer()
     private var ciphertext = ByteBuffer()
-    private var maskingKeys = MaskingKeyPool()
+    private var maskingKeys = MaskingKeys()
 
-    private static let perThread = ThreadSpecificVariable<LoopScratch>()
+    // Each thread sees its own value only.
+    nonisolated(unsafe) private static let perThread = ThreadSpecificVariable<LoopScratch>()
 
     /// The current event loop's.
     static var current: LoopScratch {

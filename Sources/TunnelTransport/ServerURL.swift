@@ -1,4 +1,4 @@
-package import WebSocketProtocol
+internal import WebSocketProtocol
 
 /// Where a client finds its server: `wss://host[:port][/path]`, or `ws://` without TLS.
 public struct ServerURL: Sendable, Hashable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 package import WebSocketProtocol
 
 /// What the server's role decides about a connection until it is a tunnel connection. All calls come on its event loop.
@@ -27,6 +27,7 @@ package enum UpgradeFailure: Error, Sendable {
 /// `TransportLimits.greeting`.
 package final class ServerUpgrader: TransportUser {
     package let eventLoop: any EventLoop
+    /// The connection; also while the delegate hears of its end.
     package private(set) var transport: TransportHandler?
     private var handshake = ServerHandshake()
     private var delegate: (any UpgradeDelegate)?
@@ -67,8 +68,8 @@ package final class ServerUpgrader: TransportUser {
             transport.write(answer)
             transport.flush()
             self.delegate = nil
-            self.transport = nil
             delegate.upgraderAccepted(self)
+            self.transport = nil
             // An impatient client's first frames may have come with its request.
             if bytes.readableBytes > 0 { transport.passOn(&bytes) }
         }
@@ -79,10 +80,10 @@ package final class ServerUpgrader: TransportUser {
     package func transportIsWritable() {}
 
     package func transportEnded(_ end: TransportEnd) {
-        self.transport = nil
         let delegate = self.delegate
         self.delegate = nil
         delegate?.upgrader(self, failed: self.failure ?? .transport(end))
+        self.transport = nil
     }
 
     private func answer(_ response: Response, because failure: UpgradeFailure) {

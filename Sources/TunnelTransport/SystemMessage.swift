@@ -1,3 +1,4 @@
+internal import struct NIOCore.IOError
 internal import TunnelProtocol
 
 #if canImport(Glibc)
@@ -11,17 +12,17 @@ internal import Darwin
 /// What the C library says about an errno value, beginning in lower case: "connection refused".
 package func systemMessage(_ number: Int32) -> String {
     var text = [CChar](repeating: 0, count: 256)
-    #if canImport(Glibc)
-    // glibc's own strerror_r returns the text, which may lie elsewhere.
-    guard let message = strerror_r(number, &text, text.count) else { return "error \(number)" }
-    let sentence = String(cString: message)
-    #else
     guard strerror_r(number, &text, text.count) == 0 else { return "error \(number)" }
-    let sentence = String(cString: text)
-    #endif
+    let sentence = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     // "Connection refused" but not "SSL error": only a word's first letter is lowered.
     guard let first = sentence.first, let second = sentence.dropFirst().first, second.isLowercase else { return sentence }
     return first.lowercased() + sentence.dropFirst()
+}
+
+/// Whether a port could not be opened because somebody has it, or because this user may not have it.
+package func isAddressTaken(_ error: any Error) -> Bool {
+    guard let error = error as? IOError else { return false }
+    return error.errnoCode == EADDRINUSE || error.errnoCode == EACCES
 }
 
 extension ResetCode {

@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 internal import OpenSSL
 package import TunnelProtocol
 package import WebSocketProtocol
@@ -108,7 +108,7 @@ package final class TunnelConnection: TransportUser {
         } catch {
             // What came before the violation is still good.
             self.receiveEvents(now)
-            self.finish(.violation("\(error)"), error.closeCode, error.reason)
+            self.finish(.violation(error.sentence), error.closeCode, error.sentence)
             return
         }
         self.receiveEvents(now)
@@ -151,7 +151,7 @@ package final class TunnelConnection: TransportUser {
         }
     }
 
-    private func receive(_ part: WebSocketConnection.MessagePart, _ now: Instant) {
+    private func receive(_ part: MessagePart, _ now: Instant) {
         do {
             guard let input = try self.connection.receive(part.bytes, isLast: part.isLast, now: now) else { return }
             switch input {
@@ -162,10 +162,8 @@ package final class TunnelConnection: TransportUser {
             case .goAway(let goAway): self.delegate?.connection(self, goesAway: goAway)
             case .roundTrip: if let roundTrip = self.connection.roundTrip { self.link?.measured(roundTrip) }
             }
-        } catch let violation as PeerViolation {
-            self.finish(.violation("\(violation)"), .tunnelViolation, violation.description)
         } catch {
-            preconditionFailure("PeerViolation is all the protocol throws: \(error)")
+            self.finish(.violation(error.description), .tunnelViolation, error.description)
         }
     }
 

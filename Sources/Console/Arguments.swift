@@ -1,0 +1,46 @@
+internal import ArgumentParser
+package import Logging
+
+/// A span of time as people write it: `500ms`, `20s`, `5m`, `1h`; a bare number means seconds.
+package struct DurationArgument: ExpressibleByArgument, Sendable, CustomStringConvertible {
+    package let duration: Duration
+    package let description: String
+
+    package init?(argument: String) {
+        let units: [(suffix: String, nanoseconds: Double)] = [("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)]
+        let unit = units.first { argument.hasSuffix($0.suffix) } ?? ("", 1e9)
+        // 1e9 s is 31 years: nobody means more, and less than 2^63 ns.
+        guard let value = Double(argument.dropLast(unit.suffix.count)), value >= 0, value * unit.nanoseconds <= 1e18 else {
+            return nil
+        }
+        self.duration = .nanoseconds(Int64(value * unit.nanoseconds))
+        self.description = argument
+    }
+
+    package var defaultValueDescription: String { self.description }
+}
+
+/// A listener that this version does not have yet: it can only be off, so that scripts may already say so.
+package enum OffArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case off
+}
+
+/// What both programs have in common on their command lines.
+package struct OutputOptions: ParsableArguments {
+    @Flag(help: "Write one JSON object per event to standard output.")
+    package var json = false
+
+    @Option(help: ArgumentHelp("How log lines look: text, logfmt or json.", valueName: "format"))
+    package var logFormat = LogFormat.text
+
+    @Option(help: ArgumentHelp("The least important lines to log: trace, debug, info, notice, warning, error.", valueName: "level"))
+    package var logLevel = LogLevelArgument.info
+
+    package init() {}
+
+    package var level: Logger.Level { Logger.Level(rawValue: self.logLevel.rawValue) ?? .info }
+}
+
+package enum LogLevelArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case trace, debug, info, notice, warning, error, critical
+}

@@ -1,0 +1,77 @@
+internal import ArgumentParser
+package import Logging
+
+/// How log lines look.
+package enum LogFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
+    /// For people: `warning: nothing is listening on 127.0.0.1:8000`, with the time in front unless on a terminal.
+    case text
+    /// `time=... level=warning msg="..." key=value`
+    case logfmt
+    /// One JSON object a line.
+    case json
+}
+
+
+/// Makes the program's logger; it writes to standard error.
+package func makeLogger(_ format: LogFormat, _ level: Logger.Level) -> Logger {
+    var logger = Logger(label: "ws-tunnel") { _ in LineLogHandler(format: format) }
+    logger.logLevel = level
+    return logger
+}
+
+/// Renders log records as lines. The metadata key `remedy` says what to do; in text it gets a line of its own.
+struct LineLogHandler: LogHandler {
+    static let remedy = "remedy"
+
+    let format: LogFormat
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var all = self.metadata
+        if let own = event.metadata { all.merge(own) { $1 } }
+        let pairs = all.map { ($0.key, "\($0.value)") }.filter { !$0.1.isEmpty }.sorted { $0.0 < $1.0 }
+        OutputSink.standardError.write(line: self.line(event.level, "\(event.message)", pairs))
+    }
+
+    private func line(_ level: Logger.Level, _ message: String, _ pairs: [(key: String, value: String)]) -> String {
+        switch self.format {
+        case .text:
+            let time = OutputSink.standardError.isTerminal ? "" : Timestamp.now() + " "
+            var line = "\(time)\(level): \(Self.printable(message))"
+            for (key, value) in pairs where key != Self.remedy { line += " \(key)=\(Self.quotedIfNeeded(value))" }
+            for (key, value) in pairs where key == Self.remedy { line += "\n  \(Self.printable(value))" }
+            return line
+        case .logfmt:
+            var line = "time=\(Timestamp.now()) level=\(level) msg=\(Self.quotedIfNeeded(message))"
+            for (key, value) in pairs { line += " \(key)=\(Self.quotedIfNeeded(value))" }
+            return line
+        case .json:
+            var object = JSONObject()
+            object.set("time", Timestamp.now())
+            object.set("level", level.rawValue)
+            object.set("message", message)
+            for (key, value) in pairs { object.set(key, value) }
+            return object.line
+        }
+    }
+
+    private static func quotedIfNeeded(_ text: String) -> String {
+        let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value < 0x7F }
+        guard !isPlain || text.isEmpty else { return text }
+        let escaped = self.printable(text).split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"")
+        return "\"\(escaped)\""
+    }
+
+    /// Without control characters: parts of it come from peers.
+    private static func printable(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
+    }
+}

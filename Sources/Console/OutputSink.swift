@@ -1,0 +1,79 @@
+internal import Dispatch
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// Writes lines to standard output or standard error from a thread of its own: whoever reads them slowly, or not at all,
+/// does not stop the tunnel.
+///
+/// At most `capacity` lines wait; further ones are dropped, and a line says how many when there is room again.
+package final class OutputSink: Sendable {
+    package static let standardOutput = OutputSink(descriptor: STDOUT_FILENO)
+    package static let standardError = OutputSink(descriptor: STDERR_FILENO)
+
+    /// A second of a very talkative log.
+    private static let capacity = 4_096
+
+    private let descriptor: Int32
+    private let queue: DispatchQueue
+    private let waiting = Atomic<Int>(0)
+    private let dropped = Atomic<Int>(0)
+
+    /// Whether a person reads it.
+    package let isTerminal: Bool
+
+    private init(descriptor: Int32) {
+        self.descriptor = descriptor
+        self.queue = DispatchQueue(label: "output \(descriptor)")
+        self.isTerminal = isatty(descriptor) == 1
+    }
+
+    package func write(line: String) {
+        guard self.waiting.load(ordering: .relaxed) < Self.capacity else {
+            self.dropped.add(1, ordering: .relaxed)
+            return
+        }
+        self.waiting.add(1, ordering: .relaxed)
+        self.queue.async {
+            let dropped = self.dropped.exchange(0, ordering: .relaxed)
+            if dropped > 0 { self.writeNow("(\(dropped) lines were dropped: nobody read them)\n") }
+            self.writeNow(line + "\n")
+            self.waiting.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    /// Waits until everything is written, a second at most: a reader who has stopped reading does not keep us from ending.
+    package func flush() {
+        let written = DispatchSemaphore(value: 0)
+        self.queue.async { written.signal() }
+        _ = written.wait(timeout: .now() + 1)
+    }
+
+    private func writeNow(_ text: String) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Self.system(write: self.descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            // A closed terminal or a full disk: there is nobody left to tell.
+            guard count > 0 else { return }
+            bytes = bytes.dropFirst(count)
+        }
+    }
+
+    private static func system(write descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+        guard let bytes else { return 0 }
+        #if canImport(Glibc)
+        return Glibc.write(descriptor, bytes, count)
+        #elseif canImport(Musl)
+        return Musl.write(descriptor, bytes, count)
+        #else
+        return Darwin.write(descriptor, bytes, count)
+        #endif
+    }
+}

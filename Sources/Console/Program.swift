@@ -1,0 +1,81 @@
+package import Logging
+package import TunnelTransport
+internal import UnixSignals
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// What a program does around its product: signals, the last word, the exit code.
+package enum Program {
+    /// The environment as a dictionary.
+    package static var environment: [String: String] {
+        var result: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            next += 1
+        }
+        return result
+    }
+
+    /// Runs `body` until it returns, and ends the process.
+    ///
+    /// The first SIGINT or SIGTERM calls `stop`, the second ends the process at once.
+    package static func run(
+        logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void, body: () async throws -> Void
+    ) async -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let watcher = Task {
+            var count = 0
+            for await _ in signals {
+                count += 1
+                if count > 1 { self.end(1) }
+                stop()
+            }
+        }
+        defer { watcher.cancel() }
+        do {
+            try await body()
+            events.send("stopped")
+            self.end(0)
+        } catch {
+            self.fail(error, logger: logger, events: events)
+        }
+    }
+
+    /// Reports what keeps the program from going on, and ends it.
+    package static func fail(_ error: any Error, logger: Logger, events: EventStream) -> Never {
+        let error = error as? OperatorError ?? OperatorError(.failure, "\(error)")
+        logger.report(error, at: .error)
+        events.send("error") {
+            $0.set("code", Int(error.code.rawValue))
+            $0.set("message", error.message)
+        }
+        self.end(error.code.rawValue)
+    }
+
+    private static func end(_ code: Int32) -> Never {
+        OutputSink.standardOutput.flush()
+        OutputSink.standardError.flush()
+        exit(code)
+    }
+}
+
+extension Logger {
+    /// Logs what happened and what to do about it.
+    ///
+    /// - Parameter also: Said after the remedy, such as when the next attempt follows.
+    package func report(_ error: OperatorError, at level: Logger.Level, also: String? = nil) {
+        let remedy = [error.remedy, also].compactMap(\.self).joined(separator: " ")
+        self.log(level: level, "\(error.message)", metadata: remedy.isEmpty ? nil : ["remedy": "\(remedy)"])
+    }
+}

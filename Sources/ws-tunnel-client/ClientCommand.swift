@@ -1,0 +1,120 @@
+import ArgumentParser
+import Console
+import Logging
+import TunnelClient
+import TunnelTransport
+
+/// Arguments, files and environment into one configuration; then it runs.
+@main
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ws-tunnel-client",
+        abstract: "Exposes a local service through a ws-tunnel-server.",
+        discussion: """
+            Connects to the server over a WebSocket on TLS and gives the service a public address there, for any number \
+            of visitors at once.
+
+            The pre-shared key comes from SOCKETS_API_KEY or from --api-key-file; the server's address from --server or \
+            WS_TUNNEL_SERVER.
+
+              SOCKETS_API_KEY=... ws-tunnel-client --server wss://tunnel.example.com --expose 127.0.0.1:8000
+
+            Exit codes: 0 stopped, 1 failure, 64 usage, 69 server unreachable, 73 port taken, 77 key refused, \
+            78 bad configuration.
+            """,
+        version: programVersion)
+
+    @Option(help: ArgumentHelp("The server. (default: wss://localhost:8443)", valueName: "wss://host[:port][/path]"))
+    var server: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What to expose: 8000, 127.0.0.1:8000, tcp://host:8000 or unix:/path; then ,port=N or ,name=TEXT. Repeatable.",
+            valueName: "addr"))
+    var expose: [String] = []
+
+    @Option(help: ArgumentHelp("The public port, with a single --expose. (default: any)", valueName: "port"))
+    var remotePort: UInt16?
+
+    @Option(help: ArgumentHelp("A file with the pre-shared key, instead of the environment.", valueName: "path"))
+    var apiKeyFile: String?
+
+    @Option(help: ArgumentHelp("An authority to trust besides the system's, PEM. Repeatable.", valueName: "pem"))
+    var caFile: [String] = []
+
+    @Option(help: ArgumentHelp("Accept exactly the certificate the server printed this for.", valueName: "sha256:hex"))
+    var fingerprint: String?
+
+    @Flag(help: "Accept any certificate: whoever stands in between reads everything, the key too.")
+    var insecure = false
+
+    @Flag(help: "Send the key even where ws:// is not encrypted and the server is another machine.")
+    var allowPlainTextKey = false
+
+    @Option(help: ArgumentHelp("Time between signs of life.", valueName: "time"))
+    var keepalive = DurationArgument(argument: "20s")!
+
+    @Option(help: ArgumentHelp("Give up after so many failed attempts in a row. (default: never)", valueName: "n"))
+    var maxRetries: Int?
+
+    @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
+    var stateDir: String?
+
+    @Option(help: ArgumentHelp("The inspector; this version has none, so it can only be off.", valueName: "off"))
+    var inspect = OffArgument.off
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard self.remotePort == nil || self.expose.count == 1 else {
+            throw ValidationError("--remote-port goes with a single --expose; with several, write --expose ADDR,port=N.")
+        }
+        guard self.remotePort != 0 else { throw ValidationError("--remote-port is 1 to 65535.") }
+        guard [!self.caFile.isEmpty, self.fingerprint != nil, self.insecure].filter(\.self).count <= 1 else {
+            throw ValidationError("--ca-file, --fingerprint and --insecure exclude each other.")
+        }
+        guard (self.maxRetries ?? 0) >= 0 else { throw ValidationError("--max-retries is 0 or more.") }
+    }
+
+    func run() async throws {
+        let logger = makeLogger(self.output.logFormat, self.output.level)
+        let events = EventStream(isOn: self.output.json)
+        let reporter = Reporter(logger: logger, events: events, isJSON: self.output.json)
+        let client: Client
+        do {
+            client = Client(try self.makeConfiguration(), logger: logger) { reporter.report($0) }
+        } catch {
+            Program.fail(error, logger: logger, events: events)
+        }
+        await Program.run(logger: logger, events: events, stop: { client.stop() }) {
+            try await client.run()
+        }
+    }
+
+    private func makeConfiguration() throws -> ClientConfiguration {
+        let environment = Program.environment
+        let key = try KeySource.read(file: self.apiKeyFile, variables: ["SOCKETS_API_KEY"], environment: environment)
+        let server = self.server ?? environment["WS_TUNNEL_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
+        var configuration = ClientConfiguration(
+            server: try ServerURL(server ?? "wss://localhost:8443"), key: key ?? "",
+            exposures: try self.expose.map { text throws(OperatorError) in try Exposure(text) },
+            stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
+        if let port = self.remotePort {
+            guard configuration.exposures[0].remotePort == nil else {
+                throw OperatorError(.badConfiguration, "the public port is given twice: --remote-port and port=")
+            }
+            configuration.exposures[0].remotePort = port
+        }
+        if self.insecure {
+            configuration.trust = .anything
+        } else if let fingerprint = self.fingerprint {
+            configuration.trust = .fingerprint(fingerprint)
+        } else {
+            configuration.trust = .authorities(files: self.caFile)
+        }
+        configuration.allowsPlainTextKey = self.allowPlainTextKey
+        configuration.keepalive = self.keepalive.duration
+        configuration.maximumRetries = self.maxRetries
+        return configuration
+    }
+}

@@ -1,0 +1,72 @@
+import Console
+import Logging
+import TunnelClient
+import TunnelTransport
+
+/// Tells people and scripts what the client does: lines on standard error, addresses on standard output, or events.
+struct Reporter: Sendable {
+    let logger: Logger
+    let events: EventStream
+    let isJSON: Bool
+
+    func report(_ event: ClientEvent) {
+        switch event {
+        case .connected(let server):
+            self.events.send("connected") { $0.set("server", server) }
+        case .tunnel(let id, let url, let exposure):
+            self.exposed(id, url)
+            self.events.send("tunnel") {
+                $0.set("id", id)
+                $0.set("url", url)
+                $0.set("expose", "\(exposure.service)")
+                if !exposure.name.isEmpty { $0.set("name", exposure.name) }
+            }
+        case .lost(let error, let delay, let attempt):
+            let milliseconds = delay.components.seconds * 1_000 + delay.components.attoseconds / 1_000_000_000_000_000
+            let tenths = (milliseconds + 50) / 100
+            self.logger.report(
+                error, at: .error, also: "Retrying in \(tenths / 10).\(tenths % 10) s (attempt \(attempt)).")
+            self.events.send("lost") {
+                $0.set("code", Int(error.code.rawValue))
+                $0.set("message", error.message)
+                $0.set("attempt", attempt)
+                $0.set("retryInMilliseconds", Int(milliseconds))
+            }
+        case .serviceUnavailable(let exposure, let reason):
+            let error = OperatorError(
+                .failure,
+                reason == "connection refused"
+                    ? "nothing is listening on \(exposure.service)" : "cannot reach \(exposure.service): \(reason)",
+                remedy: "Visitors are refused until it starts. The tunnel stays up.")
+            self.logger.report(error, at: .warning)
+            self.event(error)
+        case .serviceAvailable(let exposure):
+            self.logger.notice("\(exposure.service) accepts visitors again")
+        case .tunnelRefused(_, let error):
+            self.logger.report(error, at: .warning, also: "Asking again every 2 s.")
+            self.event(error)
+        case .warning(let error):
+            self.logger.report(error, at: .warning)
+            self.event(error)
+        }
+    }
+
+    /// The address is the result: on a terminal in a sentence, for a script alone on its line.
+    private func exposed(_ id: String, _ url: String) {
+        let sentence = "exposed with tunnel id \(id), url: \(url)"
+        guard !self.isJSON else { return self.logger.notice("\(sentence)") }
+        if OutputSink.standardOutput.isTerminal {
+            OutputSink.standardOutput.write(line: sentence)
+        } else {
+            self.logger.notice("\(sentence)")
+            OutputSink.standardOutput.write(line: url)
+        }
+    }
+
+    private func event(_ error: OperatorError) {
+        self.events.send("error") {
+            $0.set("code", Int(error.code.rawValue))
+            $0.set("message", error.message)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import ArgumentParser
+import Console
+import Logging
+import TunnelServer
+import TunnelTransport
+
+/// Arguments, files and environment into one configuration; then it runs.
+@main
+struct ServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ws-tunnel-server",
+        abstract: "Gives services behind NAT a public address.",
+        discussion: """
+            Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a
+            port for each and carries visitors there.
+
+            The pre-shared key comes from SOCKETS_API_KEY (or SOCKETS_SINGLE_API_KEY), or from --api-key-file. Clients \
+            need the same.
+
+              SOCKETS_API_KEY=... ws-tunnel-server
+
+            Exit codes: 0 stopped, 1 failure, 64 usage, 78 bad configuration.
+            """,
+        version: programVersion)
+
+    @Option(help: ArgumentHelp("Where clients connect; [::]:8443 for IPv6 too.", valueName: "host:port"))
+    var listen = "0.0.0.0:8443"
+
+    @Option(help: ArgumentHelp("Ports for tunnels: any, one port, or a range.", valueName: "any|first-last"))
+    var tcpPorts = PortsArgument.any
+
+    @Option(help: ArgumentHelp("The address on which tunnels' ports listen.", valueName: "host"))
+    var bind = "0.0.0.0"
+
+    @Option(help: ArgumentHelp("The host shown in URLs.", valueName: "name"))
+    var publicHost = "localhost"
+
+    @Option(help: ArgumentHelp("The certificate chain, PEM. Without it: a self-signed one, made once.", valueName: "pem"))
+    var tlsCert: String?
+
+    @Option(help: ArgumentHelp("The certificate's private key, PEM.", valueName: "pem"))
+    var tlsKey: String?
+
+    @Flag(help: "No TLS: for a load balancer in front that ends it.")
+    var plain = false
+
+    @Option(help: ArgumentHelp("A file with the pre-shared key, instead of the environment.", valueName: "path"))
+    var apiKeyFile: String?
+
+    @Option(help: ArgumentHelp("Time between signs of life to each client.", valueName: "time"))
+    var keepalive = DurationArgument(argument: "20s")!
+
+    @Option(help: ArgumentHelp("Where the server keeps its own certificate.", valueName: "path"))
+    var stateDir: String?
+
+    @Option(help: ArgumentHelp("The admin listener; this version has none, so it can only be off.", valueName: "off"))
+    var adminListen = OffArgument.off
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard (self.tlsCert == nil) == (self.tlsKey == nil) else {
+            throw ValidationError("--tls-cert and --tls-key go together.")
+        }
+        guard !self.plain || self.tlsCert == nil else {
+            throw ValidationError("--plain and --tls-cert exclude each other.")
+        }
+    }
+
+    func run() async throws {
+        let logger = makeLogger(self.output.logFormat, self.output.level)
+        let events = EventStream(isOn: self.output.json)
+        let server: Server
+        do {
+            server = Server(try self.makeConfiguration(), logger: logger) { report($0, logger, events) }
+        } catch {
+            Program.fail(error, logger: logger, events: events)
+        }
+        await Program.run(logger: logger, events: events, stop: { server.stop() }) {
+            try await server.run()
+        }
+    }
+
+    private func makeConfiguration() throws -> ServerConfiguration {
+        let environment = Program.environment
+        let key = try KeySource.read(
+            file: self.apiKeyFile, variables: ["SOCKETS_API_KEY", "SOCKETS_SINGLE_API_KEY"], environment: environment)
+        var configuration = ServerConfiguration(
+            keys: key.map { [$0] } ?? [], listen: try ListenAddress(self.listen),
+            stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
+        configuration.bind = self.bind
+        configuration.tcpPorts = self.tcpPorts.policy
+        configuration.publicHost = self.publicHost
+        configuration.keepalive = self.keepalive.duration
+        if self.plain {
+            configuration.security = .plain
+        } else if let chain = self.tlsCert, let key = self.tlsKey {
+            configuration.security = .certificate(chainFile: chain, keyFile: key)
+        }
+        return configuration
+    }
+}
+
+/// `any`, `20000` or `20000-29999`.
+struct PortsArgument: ExpressibleByArgument, CustomStringConvertible {
+    static let any = PortsArgument(policy: .any, description: "any")
+
+    let policy: ServerConfiguration.PortPolicy
+    let description: String
+
+    private init(policy: ServerConfiguration.PortPolicy, description: String) {
+        self.policy = policy
+        self.description = description
+    }
+
+    init?(argument: String) {
+        if argument == "any" {
+            self = .any
+            return
+        }
+        let ends = argument.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+        guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first > 0, first <= last
+        else { return nil }
+        self.init(policy: .range(first...last), description: argument)
+    }
+}
+
+private func report(_ event: ServerEvent, _ logger: Logger, _ events: EventStream) {
+    switch event {
+    case .ready(let listen, let fingerprint):
+        logger.notice("listening for clients on \(listen)")
+        if let fingerprint {
+            logger.notice("using a self-signed certificate; clients elsewhere need: --fingerprint \(fingerprint)")
+        }
+        events.send("ready") {
+            $0.set("listen", "\(listen)")
+            if let fingerprint { $0.set("fingerprint", fingerprint) }
+        }
+    case .clientConnected(let session, let address, let agent):
+        events.send("connected") {
+            $0.set("session", session)
+            $0.set("address", address)
+            $0.set("agent", agent)
+        }
+    case .tunnelOpened(let id, let url, let session):
+        events.send("tunnel") {
+            $0.set("id", id)
+            $0.set("url", url)
+            $0.set("session", session)
+        }
+    case .tunnelClosed(let id, let url, let session):
+        events.send("tunnel-closed") {
+            $0.set("id", id)
+            $0.set("url", url)
+            $0.set("session", session)
+        }
+    case .clientDisconnected(let session, let reason):
+        events.send("lost") {
+            $0.set("session", session)
+            $0.set("message", reason)
+        }
+    }
+}
