@@ -30,7 +30,8 @@ package enum Program {
     ///
     /// The first SIGINT or SIGTERM calls `stop`, the second ends the process at once.
     package static func run(
-        logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void, body: () async throws -> Void
+        logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void,
+        body: @escaping @Sendable () async throws -> Void
     ) async -> Never {
         signal(SIGPIPE, SIG_IGN)
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)

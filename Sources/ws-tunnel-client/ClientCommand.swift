@@ -86,9 +86,7 @@ struct ClientCommand: AsyncParsableCommand {
         } catch {
             Program.fail(error, logger: logger, events: events)
         }
-        await Program.run(logger: logger, events: events, stop: { client.stop() }) {
-            try await client.run()
-        }
+        await Program.run(logger: logger, events: events, stop: client.stop, body: client.run)
     }
 
     private func makeConfiguration() throws -> ClientConfiguration {

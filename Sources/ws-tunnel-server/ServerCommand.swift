@@ -76,9 +76,7 @@ struct ServerCommand: AsyncParsableCommand {
         } catch {
             Program.fail(error, logger: logger, events: events)
         }
-        await Program.run(logger: logger, events: events, stop: { server.stop() }) {
-            try await server.run()
-        }
+        await Program.run(logger: logger, events: events, stop: server.stop, body: server.run)
     }
 
     private func makeConfiguration() throws -> ServerConfiguration {
