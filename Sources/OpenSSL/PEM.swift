@@ -1,0 +1,94 @@
+internal import COpenSSL
+
+/// A PEM text being read, from a file or from memory, and the name it has in messages.
+final class PEM {
+    /// The path, or words such as "the private key PEM".
+    let name: String
+    private let bio: OpaquePointer
+
+    init(text: String, name: String) {
+        let bytes = Array(text.utf8)
+        guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("out of memory") }
+        if !bytes.isEmpty { BIO_write(bio, bytes, Int32(bytes.count)) }
+        self.bio = bio
+        self.name = name
+    }
+
+    init(file path: String) throws(TLSConfigurationError) {
+        ERR_clear_error()
+        guard let bio = BIO_new_file(path, "r") else {
+            throw TLSConfigurationError("cannot read \(path): \(OpenSSLError.drain())")
+        }
+        self.bio = bio
+        self.name = path
+    }
+
+    deinit {
+        BIO_free_all(self.bio)
+    }
+
+    /// The certificate that comes next, owned by the caller; nil at the end of the text.
+    func nextCertificate() throws(TLSConfigurationError) -> OpaquePointer? {
+        ERR_clear_error()
+        if let certificate = PEM_read_bio_X509(self.bio, nil, refusePassphrase, nil) { return certificate }
+        let error = OpenSSLError.drain()
+        if error.contains(library: ERR_LIB_PEM, reason: PEM_R_NO_START_LINE) { return nil }
+        throw self.unreadable(error, as: "certificate")
+    }
+
+    func firstCertificate() throws(TLSConfigurationError) -> OpaquePointer {
+        guard let certificate = try self.nextCertificate() else {
+            throw TLSConfigurationError("\(self.name) holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
+        }
+        return certificate
+    }
+
+    func withFirstCertificate<Value>(_ body: (OpaquePointer) -> Value) throws(TLSConfigurationError) -> Value {
+        let certificate = try self.firstCertificate()
+        defer { X509_free(certificate) }
+        return body(certificate)
+    }
+
+    /// The private key, owned by the caller. An encrypted one is refused: nobody is asked for a passphrase.
+    func privateKey() throws(TLSConfigurationError) -> OpaquePointer {
+        ERR_clear_error()
+        var wasAsked = false
+        if let key = PEM_read_bio_PrivateKey(self.bio, nil, refusePassphrase, &wasAsked) { return key }
+        let error = OpenSSLError.drain()
+        if wasAsked {
+            throw TLSConfigurationError("\(self.name) is encrypted: a private key without a passphrase is needed")
+        }
+        if error.contains(library: ERR_LIB_PEM, reason: PEM_R_NO_START_LINE) {
+            throw TLSConfigurationError("\(self.name) holds no PEM private key (-----BEGIN PRIVATE KEY-----)")
+        }
+        throw self.unreadable(error, as: "private key")
+    }
+
+    /// A file that opened and then could not be read (a directory does that), or PEM that is damaged.
+    private func unreadable(_ error: OpenSSLError, as kind: String) -> TLSConfigurationError {
+        if error.cause?.library == ERR_LIB_SYS { return TLSConfigurationError("cannot read \(self.name): \(error)") }
+        return TLSConfigurationError("\(self.name) holds a damaged PEM \(kind): \(error)")
+    }
+}
+
+extension PEM {
+    /// What `body` writes.
+    static func text(_ body: (OpaquePointer) -> Int32) -> String {
+        guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("out of memory") }
+        defer { BIO_free_all(bio) }
+        precondition(body(bio) >= 0, "libcrypto cannot encode: \(OpenSSLError.drain())")
+        var data: UnsafeMutablePointer<CChar>?
+        let count = shim_BIO_get_mem_data(bio, &data)
+        guard let data, count > 0 else { return "" }
+        return String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
+    }
+}
+
+/// Without a callback OpenSSL would prompt on the terminal and wait, which a service must never do.
+/// `asked`, when given, points to a `Bool` that tells the caller a passphrase was needed.
+private func refusePassphrase(
+    _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, asked: UnsafeMutableRawPointer?
+) -> Int32 {
+    asked?.assumingMemoryBound(to: Bool.self).pointee = true
+    return -1
+}
