@@ -48,3 +48,13 @@ extension OpenSSLError.Entry {
         }
     }
 }
+
+/// For calls that can only fail for want of memory or by a mistake of ours: failure stops the process, and says where.
+func require(_ succeeded: Bool, _ what: @autoclosure () -> String) {
+    guard succeeded else { preconditionFailure("OpenSSL failed at \(what()): \(OpenSSLError.drain())") }
+}
+
+/// The same for OpenSSL's usual convention, under which a positive result is success.
+func require(_ result: Int32, _ what: @autoclosure () -> String) {
+    require(result > 0, what())
+}

@@ -9,7 +9,7 @@ final class PEM {
     init(text: String, name: String) {
         let bytes = Array(text.utf8)
         guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("out of memory") }
-        if !bytes.isEmpty { BIO_write(bio, bytes, Int32(bytes.count)) }
+        if !bytes.isEmpty { require(BIO_write(bio, bytes, Int32(bytes.count)), "keeping a PEM text") }
         self.bio = bio
         self.name = name
     }
@@ -76,7 +76,7 @@ extension PEM {
     static func text(_ body: (OpaquePointer) -> Int32) -> String {
         guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("out of memory") }
         defer { BIO_free_all(bio) }
-        precondition(body(bio) >= 0, "libcrypto cannot encode: \(OpenSSLError.drain())")
+        guard body(bio) >= 0 else { preconditionFailure("OpenSSL cannot encode: \(OpenSSLError.drain())") }
         var data: UnsafeMutablePointer<CChar>?
         let count = shim_BIO_get_mem_data(bio, &data)
         guard let data, count > 0 else { return "" }

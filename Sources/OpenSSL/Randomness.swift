@@ -16,7 +16,7 @@ package enum Randomness {
     package static func fill(_ buffer: UnsafeMutableRawBufferPointer) {
         guard let base = buffer.baseAddress, buffer.count > 0 else { return }
         let bytes = base.assumingMemoryBound(to: UInt8.self)
-        precondition(RAND_bytes(bytes, Int32(buffer.count)) == 1, "no randomness: \(OpenSSLError.drain())")
+        require(RAND_bytes(bytes, Int32(buffer.count)), "drawing random bytes")
     }
 }
 

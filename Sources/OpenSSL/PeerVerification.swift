@@ -1,0 +1,45 @@
+internal import COpenSSL
+
+/// Which certificates a client accepts.
+package enum PeerVerification: Equatable, Sendable {
+    /// A chain to an authority of the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace it) or of these PEM
+    /// files, within its dates, for the very host that was dialled.
+    case authorities(extra: [String] = [])
+    /// As above; or exactly the certificate of this fingerprint, whatever its chain, dates and names. For the
+    /// certificate that this user's own server made on the same machine.
+    case authoritiesOr(fingerprint: CertificateFingerprint, extra: [String] = [])
+    /// Exactly the certificate of this fingerprint and no other, whatever its chain, dates and names.
+    case fingerprint(CertificateFingerprint)
+    /// Any certificate at all: encrypted, and open to whoever sits in between.
+    case unverified
+
+    /// The one certificate that needs no authority.
+    var pinned: CertificateFingerprint? {
+        switch self {
+        case .authorities, .unverified: nil
+        case .authoritiesOr(let fingerprint, _), .fingerprint(let fingerprint): fingerprint
+        }
+    }
+
+    /// Fills the store of trust of `context`.
+    func install(in context: OpaquePointer) throws(TLSConfigurationError) {
+        switch self {
+        case .unverified, .fingerprint:
+            return
+        case .authorities(let files), .authoritiesOr(_, let files):
+            // No store on this machine is no error: the extra files may be all there is, and a chain fails by itself.
+            SSL_CTX_set_default_verify_paths(context)
+            for file in files {
+                // Read once by our own hand: OpenSSL's loader also takes files that hold no certificate.
+                X509_free(try PEM(file: file).firstCertificate())
+                ERR_clear_error()
+                guard SSL_CTX_load_verify_file(context, file) == 1 else {
+                    throw TLSConfigurationError("cannot use the authorities in \(file): \(OpenSSLError.drain())")
+                }
+            }
+            // Whatever the operator put into a file is trusted as it stands: an intermediate or a server's own
+            // certificate too, not only a root.
+            X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), UInt(X509_V_FLAG_PARTIAL_CHAIN))
+        }
+    }
+}

@@ -1,0 +1,80 @@
+internal import COpenSSL
+
+/// Judges one connection's peer certificate, inside the handshake: a refusal is an alert, and nothing else is ever sent.
+final class PeerVerifier {
+    private let verification: PeerVerification
+    /// Why the certificate was refused.
+    private(set) var failure: VerificationFailure?
+
+    init(_ verification: PeerVerification) {
+        self.verification = verification
+    }
+
+    /// Tells `ssl` whose certificate is wanted. Chain and host are separate checks in OpenSSL; both are set here.
+    func attach(to ssl: OpaquePointer, expecting server: ServerIdentity) {
+        let parameters = SSL_get0_param(ssl)
+        X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        switch server {
+        case .name(let name):
+            require(X509_VERIFY_PARAM_set1_host(parameters, name, name.utf8.count), "host name \(name)")
+            require(shim_SSL_set_tlsext_host_name(ssl, name), "server name \(name)")
+        case .address(let address):
+            require(X509_VERIFY_PARAM_set1_ip_asc(parameters, address), "address \(address)")
+        }
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// Makes every connection of `context` ask its verifier instead of OpenSSL's default.
+    static func install(in context: OpaquePointer) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_cert_verify_callback(context, verifyPeer, nil)
+    }
+
+    fileprivate func accepts(_ chain: OpaquePointer) -> Bool {
+        if case .unverified = self.verification { return true }
+        guard let leaf = X509_STORE_CTX_get0_cert(chain) else { return false }
+        let presented = CertificateFingerprint(certificate: leaf)
+        if presented == self.verification.pinned { return true }
+
+        if case .fingerprint = self.verification {
+            self.failure = VerificationFailure(
+                reason: .fingerprintMismatch(presented: presented), certificate: CertificateSummary(certificate: leaf),
+                presented: presented)
+            X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED)
+            return false
+        }
+
+        if X509_verify_cert(chain) == 1 { return true }
+        let atFault = X509_STORE_CTX_get_current_cert(chain) ?? leaf
+        let certificate = CertificateSummary(certificate: atFault)
+        self.failure = VerificationFailure(
+            reason: Self.reason(X509_STORE_CTX_get_error(chain), names: CertificateSummary(certificate: leaf).names),
+            certificate: certificate, presented: presented)
+        return false
+    }
+
+    private static func reason(_ code: Int32, names: [String]) -> VerificationFailure.Reason {
+        switch code {
+        case X509_V_ERR_CERT_HAS_EXPIRED: .expired
+        case X509_V_ERR_CERT_NOT_YET_VALID: .notYetValid
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: .wrongHost(names: names)
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: .selfSigned
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+            X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+            .unknownAuthority
+        default: .other(String(cString: X509_verify_cert_error_string(Int(code))))
+        }
+    }
+}
+
+/// Called by libssl with the chain it received; 1 accepts.
+private func verifyPeer(_ chain: OpaquePointer?, _: UnsafeMutableRawPointer?) -> Int32 {
+    let index = SSL_get_ex_data_X509_STORE_CTX_idx()
+    guard let chain, let ssl = X509_STORE_CTX_get_ex_data(chain, index),
+        let verifier = SSL_get_ex_data(OpaquePointer(ssl), 0)
+    else { return 0 }
+    guard Unmanaged<PeerVerifier>.fromOpaque(verifier).takeUnretainedValue().accepts(chain) else { return 0 }
+    // An attempt that failed before the certificate was accepted by other means must not be remembered.
+    X509_STORE_CTX_set_error(chain, X509_V_OK)
+    return 1
+}
