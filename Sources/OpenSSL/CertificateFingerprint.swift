@@ -57,7 +57,9 @@ extension CertificateFingerprint: LosslessStringConvertible {
         var bytes: [UInt8] = []
         for index in 0..<32 {
             let start = index * stride
-            guard let high = Self.value(of: digits[start]), let low = Self.value(of: digits[start + 1]) else { return nil }
+            guard let high = Self.value(of: digits[start]), let low = Self.value(of: digits[start + 1]) else {
+                return nil
+            }
             bytes.append(high << 4 | low)
             let colon = start + 2
             guard stride == 2 || index == 31 || digits[colon] == UInt8(ascii: ":") else { return nil }

@@ -2,8 +2,8 @@ internal import COpenSSL
 
 /// What a certificate says, in words for a log line or a message.
 ///
-/// A peer can put anything into its certificate. All text here is printable ASCII, whatever was in there, and is bounded
-/// by OpenSSL's limit of 100 KB for a certificate chain.
+/// A peer can put anything into its certificate. All text here is printable ASCII, whatever was in there, and is
+/// bounded by OpenSSL's limit of 100 KB for a certificate chain.
 package struct CertificateSummary: Equatable, Sendable {
     /// On one line, as RFC 2253 writes it: "CN=tunnel.example.com,O=Example".
     package let subject: String
@@ -46,7 +46,7 @@ package struct CertificateSummary: Equatable, Sendable {
                 }
             }
         }
-        if !listsHosts, let common = Self.commonName(of: certificate) { names.append(common) }
+        if !listsHosts, let common = Self.commonName(of: certificate), !names.contains(common) { names.append(common) }
         return names
     }
 
@@ -70,7 +70,9 @@ package struct CertificateSummary: Equatable, Sendable {
 
     private static func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { text in
-            guard let start = text.baseAddress, shim_ASN1_TIME_text(time, start) == 1 else { return "an unreadable date" }
+            guard let start = text.baseAddress, shim_ASN1_TIME_text(time, start) == 1 else {
+                return "an unreadable date"
+            }
             return String(cString: start)
         }
     }

@@ -18,7 +18,9 @@ enum IPLiteral {
     static func text(_ bytes: [UInt8]) -> String? {
         // 46: INET6_ADDRSTRLEN.
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 46) { text in
-            guard let start = text.baseAddress, shim_address_text(bytes, Int32(bytes.count), start) == 1 else { return nil }
+            guard let start = text.baseAddress, shim_address_text(bytes, Int32(bytes.count), start) == 1 else {
+                return nil
+            }
             return String(cString: start)
         }
     }

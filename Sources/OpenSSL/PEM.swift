@@ -4,23 +4,21 @@ internal import COpenSSL
 final class PEM {
     /// The path, or words such as "the private key PEM".
     let name: String
+    private let text: String
     private let bio: OpaquePointer
 
     init(text: String, name: String) {
         let bytes = Array(text.utf8)
         guard let bio = BIO_new(BIO_s_mem()) else { preconditionFailure("out of memory") }
         if !bytes.isEmpty { require(BIO_write(bio, bytes, Int32(bytes.count)), "keeping a PEM text") }
+        self.text = text
         self.bio = bio
         self.name = name
     }
 
-    init(file path: String) throws(TLSConfigurationError) {
-        ERR_clear_error()
-        guard let bio = BIO_new_file(path, "r") else {
-            throw TLSConfigurationError("cannot read \(path): \(OpenSSLError.drain())")
-        }
-        self.bio = bio
-        self.name = path
+    /// Reads the whole file first, so that what cannot be read is told from what is no PEM.
+    convenience init(file path: String) throws(TLSConfigurationError) {
+        self.init(text: try Self.contents(of: path), name: path)
     }
 
     deinit {
@@ -58,16 +56,37 @@ final class PEM {
         if wasAsked {
             throw TLSConfigurationError("\(self.name) is encrypted: a private key without a passphrase is needed")
         }
-        if error.contains(library: ERR_LIB_PEM, reason: PEM_R_NO_START_LINE) {
+        if !self.text.contains("PRIVATE KEY-----") {
             throw TLSConfigurationError("\(self.name) holds no PEM private key (-----BEGIN PRIVATE KEY-----)")
         }
         throw self.unreadable(error, as: "private key")
     }
 
-    /// A file that opened and then could not be read (a directory does that), or PEM that is damaged.
     private func unreadable(_ error: OpenSSLError, as kind: String) -> TLSConfigurationError {
-        if error.cause?.library == ERR_LIB_SYS { return TLSConfigurationError("cannot read \(self.name): \(error)") }
-        return TLSConfigurationError("\(self.name) holds a damaged PEM \(kind): \(error)")
+        TLSConfigurationError("\(self.name) holds a damaged PEM \(kind): \(error)")
+    }
+
+    // 16 MiB: the authorities of a whole system are 200 KB. A device or a log given by mistake ends here.
+    private static let sizeLimit = 16 << 20
+
+    private static func contents(of path: String) throws(TLSConfigurationError) -> String {
+        ERR_clear_error()
+        guard let file = BIO_new_file(path, "r") else {
+            throw TLSConfigurationError("cannot read \(path): \(OpenSSLError.drain())")
+        }
+        defer { BIO_free_all(file) }
+
+        var contents: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = BIO_read(file, &chunk, Int32(chunk.count))
+            if count == 0 { return String(decoding: contents, as: UTF8.self) }
+            guard count > 0 else { throw TLSConfigurationError("cannot read \(path): \(OpenSSLError.drain())") }
+            contents += chunk.prefix(Int(count))
+            guard contents.count <= self.sizeLimit else {
+                throw TLSConfigurationError("cannot read \(path): larger than any file of certificates")
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// Judges one connection's peer certificate, inside the handshake: a refusal is an alert, and nothing else is ever sent.
+/// Judges one connection's peer certificate, inside the handshake: a refusal is an alert, and nothing else is sent.
 final class PeerVerifier {
     private let verification: PeerVerification
     /// Why the certificate was refused.

@@ -1,7 +1,7 @@
 /// A certificate made on the spot, for a server that was given none.
 ///
-/// A client trusts it by its fingerprint or by having it as `--ca-file`: a self-signed certificate in the store of trust
-/// is its own anchor, whether or not it is an authority. It is none (CA:FALSE), so its key can vouch for nobody else.
+/// A client trusts it by its fingerprint or by having it as `--ca-file`: a self-signed certificate in the store of
+/// trust is its own anchor, authority or not. It is none (CA:FALSE), so its key can vouch for nobody else.
 package enum SelfSignedCertificate {
     /// A fresh P-256 key and a certificate of it for `names`: host names, and addresses as literals.
     ///

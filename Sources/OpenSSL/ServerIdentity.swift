@@ -19,7 +19,9 @@ enum ServerIdentity: Equatable {
         // A trailing dot says that the name is complete; certificates are written without it (RFC 6066 §3 on SNI, too).
         // A leading one would make OpenSSL match every name below: no valid name begins with it.
         let name = host.hasSuffix(".") ? String(host.dropLast()) : host
-        guard HostName.isValid(name) else { throw TLSConfigurationError("\"\(host)\" is not a host name or an address") }
+        guard HostName.isValid(name) else {
+            throw TLSConfigurationError("\"\(host)\" is not a host name or an address")
+        }
         self = .name(name)
     }
 }

@@ -11,7 +11,7 @@ package import struct NIOCore.ByteBuffer
 ///                    │                      │                        (we may still write)
 ///                    └───── failure ────────┴──▶ failed: every call throws the first failure again
 ///
-/// After each call the owner sends what lies in `outbound`, after a failure too: it is the alert that tells the peer why.
+/// After each call the owner sends what lies in `outbound`, after a failure too: that is the alert that says why.
 /// The end of the socket's stream without a close_notify is the owner's to judge.
 ///
 /// Confined to whoever owns it: it must not be used from two threads at a time.
@@ -25,8 +25,8 @@ package final class TLSConnection {
     package enum Progress: Equatable, Sendable {
         /// All the ciphertext was consumed.
         case wantsMore
-        /// The plaintext reached the limit. More may lie in the rest of the ciphertext and inside the engine: call again,
-        /// with what is left of the ciphertext, even if that is nothing.
+        /// The plaintext reached the limit. More may lie in the rest of the ciphertext and inside the engine: call
+        /// again with what is left of the ciphertext, even if that is nothing.
         case limitReached
         /// The peer said that it sends no more. What came after that was discarded.
         case closed
@@ -50,7 +50,7 @@ package final class TLSConnection {
     /// (390 GB), which a busy tunnel reaches; 2^23 is a third of that.
     var recordsPerKey = 1 << 23
 
-    private let ssl: OpaquePointer
+    let ssl: OpaquePointer
     private let verifier: PeerVerifier?
     private var failure: TLSFailure?
     private var isClosed = false

@@ -20,7 +20,8 @@ package enum TLSIdentity: Sendable {
             ERR_clear_error()
             throw TLSConfigurationError("\(keySource.name) is not the private key of the certificate in \(chain.name)")
         }
-        guard SSL_CTX_use_certificate(context, certificate) == 1, SSL_CTX_use_PrivateKey(context, key.pointer) == 1 else {
+        guard SSL_CTX_use_certificate(context, certificate) == 1, SSL_CTX_use_PrivateKey(context, key.pointer) == 1
+        else {
             throw TLSConfigurationError("cannot use the certificate in \(chain.name): \(OpenSSLError.drain())")
         }
         while let intermediate = try chain.nextCertificate() {
@@ -37,7 +38,10 @@ package enum TLSIdentity: Sendable {
         case .files(let certificateChain, let privateKey):
             (try PEM(file: certificateChain), try PEM(file: privateKey))
         case .pem(let certificateChain, let privateKey):
-            (PEM(text: certificateChain, name: "the certificate PEM"), PEM(text: privateKey, name: "the private key PEM"))
+            (
+                PEM(text: certificateChain, name: "the certificate PEM"),
+                PEM(text: privateKey, name: "the private key PEM")
+            )
         }
     }
 }
