@@ -200,8 +200,10 @@ package final class TLSConnection {
                 return .success(self.isClosedByPeer ? .closed : .wantsMore)
             }
             remaining -= count
+            // Nothing is left to decrypt: asking once more would only fetch a buffer and give it back.
+            if self.incoming.count == 0, SSL_pending(self.ssl) == 0 { return .success(.wantsMore) }
         }
-        return .success(self.incoming.count == 0 && SSL_pending(self.ssl) == 0 ? .wantsMore : .limitReached)
+        return .success(.limitReached)
     }
 
     /// SSL_get_error after a call that did not succeed: nil when it only wants more bytes, or found the end.
