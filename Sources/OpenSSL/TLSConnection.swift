@@ -136,6 +136,7 @@ package final class TLSConnection {
     }
 
     /// Says that we send no more (close_notify). The peer may go on sending, and `receive` goes on working.
+    /// Before the handshake is complete, and after a failure, there is nothing to say.
     package func close() {
         guard self.failure == nil, self.isHandshakeComplete, !self.isClosed else { return }
         self.isClosed = true
