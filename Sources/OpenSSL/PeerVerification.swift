@@ -30,7 +30,7 @@ package enum PeerVerification: Equatable, Sendable {
             // No store on this machine is no error: the extra files may be all there is, and a chain fails by itself.
             SSL_CTX_set_default_verify_paths(context)
             for file in files {
-                // Read once by our own hand: OpenSSL's loader also takes files that hold no certificate.
+                // Read by our own hand first, for a sentence that tells a missing file from one without PEM.
                 X509_free(try PEM(file: file).firstCertificate())
                 ERR_clear_error()
                 guard SSL_CTX_load_verify_file(context, file) == 1 else {

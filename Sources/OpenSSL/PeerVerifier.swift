@@ -73,8 +73,8 @@ private func verifyPeer(_ chain: OpaquePointer?, _: UnsafeMutableRawPointer?) ->
     guard let chain, let ssl = X509_STORE_CTX_get_ex_data(chain, index),
         let verifier = SSL_get_ex_data(OpaquePointer(ssl), 0)
     else { return 0 }
-    guard Unmanaged<PeerVerifier>.fromOpaque(verifier).takeUnretainedValue().accepts(chain) else { return 0 }
-    // An attempt that failed before the certificate was accepted by other means must not be remembered.
-    X509_STORE_CTX_set_error(chain, X509_V_OK)
-    return 1
+    // What looking for authorities leaves in the error queue would be taken for a failure of the handshake.
+    ERR_set_mark()
+    defer { ERR_pop_to_mark() }
+    return Unmanaged<PeerVerifier>.fromOpaque(verifier).takeUnretainedValue().accepts(chain) ? 1 : 0
 }

@@ -136,6 +136,7 @@ package final class TLSConnection {
     }
 
     /// Says that we send no more (close_notify). The peer may go on sending, and `receive` goes on working.
+    /// Before the handshake is complete, and after a failure, there is nothing to say.
     package func close() {
         guard self.failure == nil, self.isHandshakeComplete, !self.isClosed else { return }
         self.isClosed = true
@@ -200,8 +201,10 @@ package final class TLSConnection {
                 return .success(self.isClosedByPeer ? .closed : .wantsMore)
             }
             remaining -= count
+            // Nothing is left to decrypt: asking once more would only fetch a buffer and give it back.
+            if self.incoming.count == 0, SSL_pending(self.ssl) == 0 { return .success(.wantsMore) }
         }
-        return .success(self.incoming.count == 0 && SSL_pending(self.ssl) == 0 ? .wantsMore : .limitReached)
+        return .success(.limitReached)
     }
 
     /// SSL_get_error after a call that did not succeed: nil when it only wants more bytes, or found the end.

@@ -5,9 +5,13 @@ import Testing
 @testable import OpenSSL
 
 @Suite struct TLSConnectionTests {
-    @Test(arguments: [(TLSVersion.tls12, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-                      (.tls13, "TLSv1.3", "TLS_AES_128_GCM_SHA256")])
-    func `both ends agree on the version, AES-128 and HTTP/1.1`(version: TLSVersion, name: String, cipher: String) throws {
+    @Test(arguments: [
+        (TLSVersion.tls12, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (.tls13, "TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+    ])
+    func `both ends agree on the version, AES-128 and HTTP/1.1`(
+        version: TLSVersion, name: String, cipher: String
+    ) throws {
         let pair = try TLSPair(version)
         #expect(pair.client.connection.negotiated == nil)
         try pair.handshake()
@@ -36,18 +40,18 @@ import Testing
         pair.server.limit = [1_000, 16_384, 20_000, 65_536][Int(seed / 2 % 4)]
         pair.client.limit = Int.random(in: 1...40_000, using: &random)
 
-        var (up, down): ([UInt8], [UInt8]) = ([], [])
-        while up.count < 1 << 20 {
-            let message = (0..<Int.random(in: 1...100_000, using: &random)).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        var (up, down) = (ByteBuffer(), ByteBuffer())
+        while up.readableBytes < 1 << 20 {
+            let message = random.bytes(Int.random(in: 1...100_000, using: &random))
             try pair.client.connection.encrypt(message)
-            up += message
-            let answer = message.prefix(Int.random(in: 0...message.count, using: &random)).reversed()
-            try pair.server.connection.encrypt(Array(answer))
-            down += answer
+            up.writeBytes(message)
+            let answer = random.bytes(Int.random(in: 0...message.count, using: &random))
+            try pair.server.connection.encrypt(answer)
+            down.writeBytes(answer)
             pair.settle { Int.random(in: 1...50_000, using: &random) }
         }
-        #expect(pair.server.plaintext.readableBytesView.elementsEqual(up), "seed \(seed)")
-        #expect(pair.client.plaintext.readableBytesView.elementsEqual(down), "seed \(seed)")
+        #expect(pair.server.plaintext == up, "seed \(seed)")
+        #expect(pair.client.plaintext == down, "seed \(seed)")
         #expect(pair.client.failure == nil && pair.server.failure == nil, "seed \(seed)")
     }
 
@@ -137,7 +141,8 @@ import Testing
     @Test func `sending keys are replaced after enough records, in both directions`() throws {
         let pair = try TLSPair()
         try pair.handshake()
-        for end in [pair.client, pair.server] { end.connection.recordsPerKey = 4 }
+        for end in [pair.client, pair.server] { end.connection.recordsPerKey = 8 }
+        let (fromClient, fromServer) = (KeyUpdates(sentBy: pair.client), KeyUpdates(sentBy: pair.server))
         let block = [UInt8](repeating: 42, count: 65_536)
         for _ in 0..<10 {
             try pair.client.connection.encrypt(block)
@@ -147,11 +152,15 @@ import Testing
         #expect(pair.client.failure == nil && pair.server.failure == nil)
         #expect(pair.client.plaintext.readableBytes == 655_360)
         #expect(pair.server.plaintext.readableBytes == 655_360)
+        // Ten blocks of four records, two blocks to a key: a new one before the third, fifth, seventh and ninth.
+        #expect(fromClient.count == 4)
+        #expect(fromServer.count == 4)
     }
 
     @Test func `a request for new keys is answered`() throws {
         let pair = try TLSPair()
         try pair.handshake()
+        let answers = KeyUpdates(sentBy: pair.server)
         #expect(SSL_key_update(pair.client.connection.ssl, SSL_KEY_UPDATE_REQUESTED) == 1)
         for _ in 0..<3 {
             try pair.client.connection.encrypt([1, 2, 3])
@@ -159,6 +168,7 @@ import Testing
             try pair.server.connection.encrypt([4, 5, 6])
             pair.settle()
         }
+        #expect(answers.count == 1)
         #expect(pair.server.plaintext.readableBytesView.elementsEqual([1, 2, 3, 1, 2, 3, 1, 2, 3]))
         #expect(pair.client.plaintext.readableBytesView.elementsEqual([4, 5, 6, 4, 5, 6, 4, 5, 6]))
         #expect(pair.client.failure == nil && pair.server.failure == nil)
@@ -178,5 +188,28 @@ import Testing
         try pair.handshake()
         try pair.client.connection.encrypt([])
         #expect(pair.client.connection.outbound.readableBytes == 0)
+    }
+}
+
+/// Counts the KeyUpdate messages (RFC 8446 §4.6.3) that one end sends from now on.
+private final class KeyUpdates {
+    private(set) var count = 0
+    private let end: End
+
+    init(sentBy end: End) {
+        self.end = end
+        let ssl = end.connection.ssl
+        SSL_set_msg_callback(ssl) { isSent, _, contentType, message, length, _, counter in
+            let keyUpdate: UInt8 = 24
+            guard isSent == 1, contentType == SSL3_RT_HANDSHAKE, length > 0, let message, let counter,
+                message.load(as: UInt8.self) == keyUpdate
+            else { return }
+            Unmanaged<KeyUpdates>.fromOpaque(counter).takeUnretainedValue().count += 1
+        }
+        SSL_ctrl(ssl, SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    deinit {
+        SSL_set_msg_callback(self.end.connection.ssl, nil)
     }
 }

@@ -65,7 +65,8 @@ import Testing
     @Test func `a key of another certificate is refused, of the same kind or another`() throws {
         for key in [PrivateKey.p256(), .rsa2048()] {
             #expect(
-                throws: TLSConfigurationError("the private key PEM is not the private key of the certificate in the certificate PEM")
+                throws: TLSConfigurationError(
+                    "the private key PEM is not the private key of the certificate in the certificate PEM")
             ) {
                 try TLSContext(server: .pem(certificateChain: self.identity.certificatePEM, privateKey: key.pem))
             }

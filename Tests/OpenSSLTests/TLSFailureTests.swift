@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", "CONNECT localhost:443 HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", "CONNECT a:443 HTTP/1.1\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
     ])
     func `a server tells another protocol from TLS`(greeting: String) throws {
@@ -152,8 +152,7 @@ import Testing
                     }
                 } else {
                     end.inbox.writeBytes([[0x16, 0x14, 0x15, 0x17].randomElement(using: &random) ?? 0x16, 0x03, 0x03])
-                    let noise = Int.random(in: 0...20_000, using: &random)
-                    end.inbox.writeBytes((0..<noise).map { _ in UInt8.random(in: 0...255, using: &random) })
+                    end.inbox.writeBytes(random.bytes(Int.random(in: 0...20_000, using: &random)))
                 }
             }
             pair.server.receive(.max)

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Testing
 
@@ -137,6 +138,17 @@ import Testing
         try TLSPair(client: client, server: self.authority.server(["localhost"]), host: "localhost").handshake()
         let refusal = try refusal(client: client, server: self.authority.server(["other.example"]))
         #expect(refusal.reason == .wrongHost(names: ["other.example"]))
+    }
+
+    /// In a process of its own: the environment is shared by all tests of this one.
+    @Test func `SSL_CERT_FILE names the system's authorities`() async {
+        await #expect(processExitsWith: .success) {
+            let authority = try Authority()
+            let file = try TemporaryFile(authority.certificate.pem)
+            setenv("SSL_CERT_FILE", file.path, 1)
+            let client = try TLSContext(client: .authorities())
+            try TLSPair(client: client, server: authority.server(["localhost"]), host: "localhost").handshake()
+        }
     }
 
     @Test func `unverified accepts anything`() throws {
