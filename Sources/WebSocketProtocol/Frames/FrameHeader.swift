@@ -1,0 +1,67 @@
+package import struct NIOCore.ByteBuffer
+
+/// The header of a frame (RFC 6455 §5.2).
+///
+///      byte 0                     byte 1
+///     +---+------+------+------+--------+   +------+-------------+   +------+-----------+
+///     |FIN| RSV1 | RSV2 | RSV3 | opcode |   | MASK |   length    |   |      length     |   + key
+///     | 1 |  1   |  1   |  1   |   4    |   |  1   |     7       |   |  0, 16 or 64    |     0 or 32
+///     +---+------+------+------+--------+   +------+-------------+   +-----------------+
+///
+/// A length up to 125 stands in byte 1; 126 announces 16 bits, 127 announces 64, of which the first is 0. The shortest
+/// form is the only one.
+package struct FrameHeader: Equatable, Sendable {
+    package let isFinal: Bool
+    package let reserved: ReservedBits
+    package let opcode: Opcode
+    /// Bytes, never negative.
+    package let payloadLength: Int
+    package let maskingKey: MaskingKey?
+
+    package init(
+        isFinal: Bool = true, reserved: ReservedBits = [], opcode: Opcode, payloadLength: Int, maskingKey: MaskingKey?
+    ) {
+        precondition(payloadLength >= 0, "a payload of \(payloadLength) bytes")
+        precondition(
+            !opcode.isControl || isFinal && payloadLength <= WebSocketLimits.controlPayload,
+            "a control frame is whole and has at most \(WebSocketLimits.controlPayload) bytes")
+        self.isFinal = isFinal
+        self.reserved = reserved
+        self.opcode = opcode
+        self.payloadLength = payloadLength
+        self.maskingKey = maskingKey
+    }
+
+    /// The header's own bytes: 2 to 14.
+    package var encodedLength: Int {
+        let extended = self.payloadLength < 126 ? 0 : self.payloadLength < 1 << 16 ? 2 : 8
+        return 2 + extended + (self.maskingKey == nil ? 0 : 4)
+    }
+
+    /// Appends the header.
+    package func encode(into buffer: inout ByteBuffer) {
+        let length = self.encodedLength
+        buffer.reserveCapacity(minimumWritableBytes: length)
+        self.write(to: &buffer, at: buffer.writerIndex)
+        buffer.moveWriterIndex(forwardBy: length)
+    }
+
+    /// Writes the header over the `encodedLength` bytes at `index`, such as headroom kept free in front of a payload. No
+    /// index is moved.
+    package func write(to buffer: inout ByteBuffer, at index: Int) {
+        let mask: UInt8 = self.maskingKey == nil ? 0 : 0x80
+        var at = index
+        at += buffer.setInteger((self.isFinal ? 0x80 : 0) | self.reserved.rawValue | self.opcode.rawValue, at: at)
+        switch self.payloadLength {
+        case ..<126:
+            at += buffer.setInteger(mask | UInt8(self.payloadLength), at: at)
+        case ..<(1 << 16):
+            at += buffer.setInteger(mask | 126, at: at)
+            at += buffer.setInteger(UInt16(self.payloadLength), at: at)
+        default:
+            at += buffer.setInteger(mask | 127, at: at)
+            at += buffer.setInteger(UInt64(self.payloadLength), at: at)
+        }
+        if let maskingKey { buffer.setInteger(maskingKey.value, at: at) }
+    }
+}
