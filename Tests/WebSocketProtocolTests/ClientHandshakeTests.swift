@@ -57,23 +57,27 @@ import struct NIOCore.ByteBuffer
         }
     }
 
-    @Test(arguments: [
-        ("HTTP", "HTTP/1.0 101 Switching Protocols", ClientHandshakeError.httpVersion), ("Upgrade", nil, .upgrade),
-        ("HTTP", "SSH-2.0", .malformed(.malformedStartLine)),
-        ("Upgrade", "Upgrade: websocket\r\nUpgrade: websocket", .upgrade), ("Upgrade", "Upgrade: h2c", .upgrade),
-        ("Connection", nil, .connection), ("Connection", "Connection: close", .connection),
-        ("Sec-WebSocket-Accept", nil, .acceptKey),
-        ("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: dGhlIHNhbXBsZSBub25jZQ==", .acceptKey),
-        ("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: S3PPLMBiTxaQ9kYGzzhZRbK+xOo=", .acceptKey),
-        ("Sec-WebSocket-Protocol", nil, .noSubprotocol),
-        ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: Chat", .subprotocolNotOffered("Chat")),
-        ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: chat, superchat", .subprotocolNotOffered("chat, superchat")),
-        (
-            "Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat",
-            .subprotocolNotOffered("chat, chat")
-        ),
-        ("Connection", "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate", .extensionNotOffered),
-    ] as [(String, String?, ClientHandshakeError)])
+    @Test(
+        arguments: [
+            ("HTTP", "HTTP/1.0 101 Switching Protocols", ClientHandshakeError.httpVersion), ("Upgrade", nil, .upgrade),
+            ("HTTP", "SSH-2.0", .malformed(.malformedStartLine)),
+            ("Upgrade", "Upgrade: websocket\r\nUpgrade: websocket", .upgrade), ("Upgrade", "Upgrade: h2c", .upgrade),
+            ("Connection", nil, .connection), ("Connection", "Connection: close", .connection),
+            ("Sec-WebSocket-Accept", nil, .acceptKey),
+            ("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: dGhlIHNhbXBsZSBub25jZQ==", .acceptKey),
+            ("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: S3PPLMBiTxaQ9kYGzzhZRbK+xOo=", .acceptKey),
+            ("Sec-WebSocket-Protocol", nil, .noSubprotocol),
+            ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: Chat", .subprotocolNotOffered("Chat")),
+            (
+                "Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: chat, superchat",
+                .subprotocolNotOffered("chat, superchat")
+            ),
+            (
+                "Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat",
+                .subprotocolNotOffered("chat, chat")
+            ),
+            ("Connection", "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate", .extensionNotOffered),
+        ] as [(String, String?, ClientHandshakeError)])
     func `an answer that breaks a rule is refused for its own reason`(
         line: String, replacement: String?, reason: ClientHandshakeError
     ) throws {
@@ -144,19 +148,21 @@ import struct NIOCore.ByteBuffer
         #expect(refusal.body == shown)
     }
 
-    @Test(arguments: [
-        ("a b", "/", ["a"], [:], .host), ("a\r\nB: c", "/", [], [:], .host),
-        ("user@a", "/", [], [:], .host), ("", "/", [], [:], .host), ("a", "", [], [:], .path), ("a", "b", [], [:], .path),
-        ("a", "/b c", [], [:], .path), ("a", "/\r\nB: c", [], [:], .path), ("a", "/#b", [], [:], .path),
-        ("a", "/", ["b c"], [:], .subprotocol), ("a", "/", ["b", "b"], [:], .subprotocol),
-        ("a", "/", [""], [:], .subprotocol), ("a", "/", [], ["hOST": "b"], .ownField(name: "hOST")),
-        ("a", "/", [], ["Sec-WebSocket-Foo": "b"], .ownField(name: "Sec-WebSocket-Foo")),
-        (
-            "a", "/", [], ["Authorization": "Bearer key\n"],
-            .field(UnwritableField(name: "Authorization", part: .value))
-        ),
-        ("a", "/", [], ["A\r\nB": "c"], .field(UnwritableField(name: "A\r\nB", part: .name))),
-    ] as [(String, String, [String], HTTPFields, UnwritableRequest)])
+    @Test(
+        arguments: [
+            ("a b", "/", ["a"], [:], .host), ("a\r\nB: c", "/", [], [:], .host),
+            ("user@a", "/", [], [:], .host), ("", "/", [], [:], .host), ("a", "", [], [:], .path),
+            ("a", "b", [], [:], .path),
+            ("a", "/b c", [], [:], .path), ("a", "/\r\nB: c", [], [:], .path), ("a", "/#b", [], [:], .path),
+            ("a", "/", ["b c"], [:], .subprotocol), ("a", "/", ["b", "b"], [:], .subprotocol),
+            ("a", "/", [""], [:], .subprotocol), ("a", "/", [], ["hOST": "b"], .ownField(name: "hOST")),
+            ("a", "/", [], ["Sec-WebSocket-Foo": "b"], .ownField(name: "Sec-WebSocket-Foo")),
+            (
+                "a", "/", [], ["Authorization": "Bearer key\n"],
+                .field(UnwritableField(name: "Authorization", part: .value))
+            ),
+            ("a", "/", [], ["A\r\nB": "c"], .field(UnwritableField(name: "A\r\nB", part: .name))),
+        ] as [(String, String, [String], HTTPFields, UnwritableRequest)])
     func `what cannot be written is refused before anything is`(
         _ host: String, _ path: String, _ subprotocols: [String], _ fields: HTTPFields, _ reason: UnwritableRequest
     ) {
@@ -187,7 +193,9 @@ import struct NIOCore.ByteBuffer
     @Test(arguments: 0..<2000 as Range<UInt64>)
     func `a damaged answer never traps`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        let samples = [Self.sample("none", nil), "HTTP/1.1 403 No\r\nServer: x\r\nContent-Type: text/plain\r\n\r\nbody"]
+        let samples = [
+            Self.sample("none", nil), "HTTP/1.1 403 No\r\nServer: x\r\nContent-Type: text/plain\r\n\r\nbody",
+        ]
         var bytes = Array(samples.randomElement(using: &random)!.utf8)
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: .min ... .max, using: &random)

@@ -103,7 +103,8 @@ import struct NIOCore.ByteBuffer
     @Test func `a long reason is cut between two characters`() throws {
         var client = WebSocketConnection(role: .client)
         var server = WebSocketConnection(role: .server)
-        let bytes = try #require(Self.close(&server, .internalServerError, reason: "a" + String(repeating: "€", count: 50)))
+        let bytes = try #require(
+            Self.close(&server, .internalServerError, reason: "a" + String(repeating: "€", count: 50)))
         #expect(bytes.readableBytes == 2 + 2 + 1 + 40 * 3)
         try client.receive(bytes)
         let reason = "a" + String(repeating: "€", count: 40)

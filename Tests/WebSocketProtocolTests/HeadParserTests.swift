@@ -4,7 +4,8 @@ import WebSocketProtocol
 import struct NIOCore.ByteBuffer
 
 @Suite struct HeadParserTests {
-    private static let sample = "GET /chat?x=1 HTTP/1.1\r\nHost: example.com\r\nX-Empty:\r\nx-list: a, b ,,c\r\nX-List:\td \r\n\r\n"
+    private static let sample =
+        "GET /chat?x=1 HTTP/1.1\r\nHost: example.com\r\nX-Empty:\r\nx-list: a, b ,,c\r\nX-List:\td \r\n\r\n"
 
     @Test func `a request is taken apart`() throws {
         var bytes = ByteBuffer(string: Self.sample + "rest")

@@ -38,7 +38,7 @@ import struct NIOCore.ByteBuffer
         }
     }
 
-    @Test(arguments: [1023, 4096, 65_535, 65_536, 1 << 20, (1 << 20) + 7])
+    @Test(arguments: [1023, 4096, 65_535, 65_536, (1 << 18) + 7])
     func `masking does what the RFC's formula does, at great lengths`(length: Int) {
         var random = SplitMix64(seed: UInt64(length))
         let bytes = random.bytes(length)

@@ -14,7 +14,8 @@ import struct NIOCore.ByteBuffer
         while rest.count >= 2 {
             let short = Int(rest[rest.startIndex + 1] & 0x7F)
             let header = short < 126 ? 2 : short == 126 ? 4 : 10
-            let length = short < 126
+            let length =
+                short < 126
                 ? short : rest.dropFirst(2).prefix(header - 2).reduce(0) { $0 << 8 | Int($1) }
             bytes += rest.prefix(header).enumerated().map { $0.offset == 1 ? $0.element | 0x80 : $0.element }
             bytes += [0x37, 0xFA, 0x21, 0x3D]
@@ -237,9 +238,11 @@ import struct NIOCore.ByteBuffer
     @Test func `a message over the limit is refused by the header that exceeds it`() {
         var limits = WebSocketLimits()
         limits.message = 3
-        Self.check("02 02 61 62  80 01 63  82 03 61 62 63", [
-            .message(.binary, Array("abc".utf8)), .message(.binary, Array("abc".utf8)),
-        ], limits: limits)
+        Self.check(
+            "02 02 61 62  80 01 63  82 03 61 62 63",
+            [
+                .message(.binary, Array("abc".utf8)), .message(.binary, Array("abc".utf8)),
+            ], limits: limits)
         Self.check(
             .client, hex("02 02 61 62  00 02"), [.violation(.messageTooBig), .unfinished(.binary, [0x61, 0x62])],
             limits: limits)
@@ -293,9 +296,11 @@ import struct NIOCore.ByteBuffer
     }
 
     @Test func `what follows a violation is ignored`() {
-        Self.check(.client, hex("82 01 61  83 00  82 01 61  89 00"), [
-            .message(.binary, [0x61]), .violation(.protocolError),
-        ])
+        Self.check(
+            .client, hex("82 01 61  83 00  82 01 61  89 00"),
+            [
+                .message(.binary, [0x61]), .violation(.protocolError),
+            ])
     }
 
     @Test func `a close frame of one byte is refused`() {

@@ -55,31 +55,33 @@ import struct NIOCore.ByteBuffer
         #expect(upgrade.subprotocols == ["chat", "superchat"])
     }
 
-    @Test(arguments: [
-        ("GET", "POST /chat HTTP/1.1", UpgradeRefusal.method), ("GET", "get /chat HTTP/1.1", .method),
-        ("GET", "GET /chat HTTP/1.0", .httpVersion), ("GET", "GET * HTTP/1.1", .target),
-        ("GET", "GET chat HTTP/1.1", .target), ("GET", "GET ftp://server.example.com/ HTTP/1.1", .target),
-        ("GET", "GET http://other.example.com/chat HTTP/1.1", .host), ("GET", "GET http:///chat HTTP/1.1", .host),
-        ("Host", nil, .host), ("Host", "Host:", .host), ("Host", "Host: a\r\nHost: a", .host),
-        ("Host", "Host: a, b", .host), ("Host", "Host: user@a", .host), ("Host", "Host: a:+1", .host),
-        ("Host", "Host: a:65536", .host), ("Host", "Host: a/b", .host),
-        ("Origin", "Content-Length: 1", .body), ("Origin", "Content-Length: 0, 0", .body),
-        ("Origin", "Content-Length: 00", .body), ("Origin", "Transfer-Encoding: chunked", .body),
-        ("Origin", "Transfer-Encoding: identity", .body),
-        ("Upgrade", nil, .upgrade), ("Upgrade", "Upgrade: h2c", .upgrade), ("Upgrade", "Upgrade: websockets", .upgrade),
-        ("Connection", nil, .connection), ("Connection", "Connection: close", .connection),
-        ("Connection", "Connection: no-upgrade", .connection),
-        ("Sec-WebSocket-Version", nil, .version), ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8", .version),
-        ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8", .version),
-        ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13", .version),
-        ("Sec-WebSocket-Key", nil, .key), ("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAA", .key),
-        (
-            "Sec-WebSocket-Key",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", .key
-        ),
-        ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a, a", .subprotocols),
-        ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a b", .subprotocols),
-    ] as [(String, String?, UpgradeRefusal)])
+    @Test(
+        arguments: [
+            ("GET", "POST /chat HTTP/1.1", UpgradeRefusal.method), ("GET", "get /chat HTTP/1.1", .method),
+            ("GET", "GET /chat HTTP/1.0", .httpVersion), ("GET", "GET * HTTP/1.1", .target),
+            ("GET", "GET chat HTTP/1.1", .target), ("GET", "GET ftp://server.example.com/ HTTP/1.1", .target),
+            ("GET", "GET http://other.example.com/chat HTTP/1.1", .host), ("GET", "GET http:///chat HTTP/1.1", .host),
+            ("Host", nil, .host), ("Host", "Host:", .host), ("Host", "Host: a\r\nHost: a", .host),
+            ("Host", "Host: a, b", .host), ("Host", "Host: user@a", .host), ("Host", "Host: a:+1", .host),
+            ("Host", "Host: a:65536", .host), ("Host", "Host: a/b", .host),
+            ("Origin", "Content-Length: 1", .body), ("Origin", "Content-Length: 0, 0", .body),
+            ("Origin", "Content-Length: 00", .body), ("Origin", "Transfer-Encoding: chunked", .body),
+            ("Origin", "Transfer-Encoding: identity", .body),
+            ("Upgrade", nil, .upgrade), ("Upgrade", "Upgrade: h2c", .upgrade),
+            ("Upgrade", "Upgrade: websockets", .upgrade),
+            ("Connection", nil, .connection), ("Connection", "Connection: close", .connection),
+            ("Connection", "Connection: no-upgrade", .connection),
+            ("Sec-WebSocket-Version", nil, .version), ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8", .version),
+            ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8", .version),
+            ("Sec-WebSocket-Version", "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13", .version),
+            ("Sec-WebSocket-Key", nil, .key), ("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAA", .key),
+            (
+                "Sec-WebSocket-Key",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", .key
+            ),
+            ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a, a", .subprotocols),
+            ("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a b", .subprotocols),
+        ] as [(String, String?, UpgradeRefusal)])
     func `what the RFCs forbid is refused for its own reason`(
         line: String, replacement: String?, refusal: UpgradeRefusal
     ) {
@@ -104,7 +106,8 @@ import struct NIOCore.ByteBuffer
     }
 
     @Test(arguments: [
-        UpgradeRefusal.method, .httpVersion, .host, .target, .body, .upgrade, .connection, .version, .key, .subprotocols,
+        UpgradeRefusal.method, .httpVersion, .host, .target, .body, .upgrade, .connection, .version, .key,
+        .subprotocols,
     ])
     func `every refusal can be read by a client`(refusal: UpgradeRefusal) throws {
         var answer = ByteBuffer()
@@ -145,10 +148,12 @@ import struct NIOCore.ByteBuffer
         #expect(throws: UnwritableField.self) { try response.encode(into: &answer) }
     }
 
-    @Test(arguments: [
-        ("a", "a", nil), ("A.Example", "a.example", nil), ("a:", "a", nil), ("a:80", "a", 80), ("[::1]", "::1", nil),
-        ("[FE80::1]:8443", "fe80::1", 8443), ("127.0.0.1:65535", "127.0.0.1", 65535),
-    ] as [(String, String, UInt16?)])
+    @Test(
+        arguments: [
+            ("a", "a", nil), ("A.Example", "a.example", nil), ("a:", "a", nil), ("a:80", "a", 80),
+            ("[::1]", "::1", nil),
+            ("[FE80::1]:8443", "fe80::1", 8443), ("127.0.0.1:65535", "127.0.0.1", 65535),
+        ] as [(String, String, UInt16?)])
     func `an authority is a host and perhaps a port`(text: String, host: String, port: UInt16?) {
         let authority = Authority(text)
         #expect(authority?.host == host)
@@ -160,5 +165,34 @@ import struct NIOCore.ByteBuffer
     ])
     func `anything else is no authority`(text: String) {
         #expect(Authority(text) == nil)
+    }
+
+    @Test(arguments: 0..<2000 as Range<UInt64>)
+    func `a damaged request never traps, and whatever it gets can be written`(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var text = Array((Self.lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+        for _ in 0..<Int.random(in: 1...3, using: &random) {
+            let at = Int.random(in: text.indices, using: &random)
+            if Bool.random(using: &random) {
+                text[at] = UInt8.random(in: 0x20...0x7E, using: &random)
+            } else {
+                text.insert("[]:,/ %@=0".utf8.randomElement(using: &random)!, at: at)
+            }
+        }
+        var handshake = ServerHandshake()
+        var bytes = ByteBuffer(bytes: text)
+        var answer = ByteBuffer()
+        do throws(HeadError) {
+            guard let request = try handshake.receive(&bytes) else { return }
+            do throws(UpgradeRefusal) {
+                let upgrade = try WebSocketUpgrade(request)
+                try? upgrade.encodeAcceptance(subprotocol: upgrade.subprotocols.first, into: &answer)
+            } catch {
+                try? error.response.encode(into: &answer)
+            }
+        } catch {
+            try? Response(error).encode(into: &answer)
+        }
+        #expect(answer.text.hasPrefix("HTTP/1.1 "), "seed \(seed)")
     }
 }

@@ -1,13 +1,14 @@
 internal import struct NIOCore.ByteBuffer
 
-/// Reads frames out of bytes as they come, cut anywhere, and keeps the rules that bind one frame to the next (RFC 6455 §5.4).
+/// Reads frames out of bytes as they come, cut anywhere, and keeps the rules that bind one frame to the next (RFC 6455
+/// §5.4).
 ///
 ///     header ──▶ payload ──all of it──▶ header ...
 ///                 │  ▲
 ///                 └──┘ part by part
 ///
-/// Held between two reads: the bytes of one unfinished header (at most 13) and of one unfinished control frame's payload
-/// (at most 124). Data is passed on at once.
+/// Held between two reads: the bytes of one unfinished header (at most 13) and of one unfinished control frame's
+/// payload (at most 124). Data is passed on at once.
 struct FrameReader: Sendable {
     private let decoder: FrameHeaderDecoder
     private let limits: WebSocketLimits

@@ -1,6 +1,7 @@
 package import struct NIOCore.ByteBuffer
 
-/// One end of a WebSocket after the opening handshake (RFC 6455 §5 to §7): bytes in, events out; messages in, bytes out.
+/// One end of a WebSocket after the opening handshake (RFC 6455 §5 to §7): bytes in, events out; messages in, bytes
+/// out.
 ///
 ///     receive(bytes) ──▶ nextEvent() until nil
 ///     encode(...)    ──▶ bytes for the transport
