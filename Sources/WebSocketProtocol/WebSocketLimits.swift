@@ -11,8 +11,8 @@ package struct WebSocketLimits: Equatable, Sendable {
 
     // MARK: Implementation
 
-    /// One line of an HTTP head, in bytes without its CRLF. 8 KiB: what RFC 9112 §3 asks everyone to accept for a request
-    /// line, and what nginx, Apache and HAProxy allow before us.
+    /// One line of an HTTP head, in bytes without its CRLF. 8 KiB: what RFC 9112 §3 asks everyone to accept for a
+    /// request line, and what nginx, Apache and HAProxy allow before us.
     package var line = 8 << 10
     /// A whole HTTP head, in bytes with its CRLFs. 16 KiB: a line of the longest kind, and as much again for the fields
     /// that load balancers add.
@@ -21,8 +21,8 @@ package struct WebSocketLimits: Equatable, Sendable {
     package var fields = 100
     /// Heads with status 1xx a client reads past before the final one. 8: a server has use for one or two.
     package var interimResponses = 8
-    /// The payload of one frame, in bytes. 16 MiB: payload is delivered in parts, so the figure bounds nothing in memory;
-    /// it refuses the frame whose length was never meant.
+    /// The payload of one frame, in bytes. 16 MiB: payload is delivered in parts, so the figure bounds nothing in
+    /// memory; it refuses the frame whose length was never meant.
     package var framePayload = 16 << 20
     /// All the payload of one message, in bytes; nil for no bound, as its parts are never collected here.
     package var message: Int?

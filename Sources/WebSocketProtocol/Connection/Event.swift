@@ -11,8 +11,9 @@ package enum MessageKind: UInt8, Sendable {
 /// A piece of a message, as it came: frames and reads cut messages where they like, and nothing waits for the rest.
 package struct MessagePart: Equatable, Sendable {
     package let kind: MessageKind
-    /// A slice of what was received, which stays in memory as a whole while any slice of it does. Empty only in a message
-    /// without payload, or when a message's end came by itself. Text has been checked, and may be cut inside a character.
+    /// A slice of what was received, which stays in memory as a whole while any slice of it does. Empty only in a
+    /// message without payload, or when a message's end came by itself. Text has been checked, and may be cut inside a
+    /// character.
     package let bytes: ByteBuffer
     package let isFirst: Bool
     package let isLast: Bool
@@ -31,7 +32,8 @@ extension WebSocketConnection {
         /// To be answered with a Pong of the same payload (RFC 6455 §5.5.2).
         case ping(ByteBuffer)
         case pong(ByteBuffer)
-        /// The peer's Close frame; nothing follows. To be answered with a Close of the same code, unless ours was first.
+        /// The peer's Close frame; nothing follows. To be answered with a Close of the same code, unless ours was
+        /// first.
         case closed(CloseCode?, reason: String)
     }
 }

@@ -2,9 +2,9 @@ internal import struct NIOCore.ByteBuffer
 
 /// The events of the last bytes received, in order.
 ///
-/// A payload is remembered as a place in the buffer and sliced when it is taken. So the buffer is not shared while it is
-/// unmasked (a shared one would be copied whole), and 12 bytes of memory stand for a frame, however many a peer fits in
-/// one read.
+/// A payload is remembered as a place in the buffer and sliced when it is taken. So the buffer is not shared while it
+/// is unmasked (a shared one would be copied whole), and 12 bytes of memory stand for a frame, however many a peer fits
+/// in one read.
 struct EventQueue: Sendable {
     enum Kind: Sendable {
         case text, binary, ping, pong

@@ -1,13 +1,14 @@
 internal import struct NIOCore.ByteBuffer
 
-/// Reads frames out of bytes as they come, cut anywhere, and keeps the rules that bind one frame to the next (RFC 6455 §5.4).
+/// Reads frames out of bytes as they come, cut anywhere, and keeps the rules that bind one frame to the next (RFC 6455
+/// §5.4).
 ///
 ///     header ──▶ payload ──all of it──▶ header ...
 ///                 │  ▲
 ///                 └──┘ part by part
 ///
-/// Held between two reads: the bytes of one unfinished header (at most 13) and of one unfinished control frame's payload
-/// (at most 124). Data is passed on at once.
+/// Held between two reads: the bytes of one unfinished header (at most 13) and of one unfinished control frame's
+/// payload (at most 124). Data is passed on at once.
 struct FrameReader: Sendable {
     private let decoder: FrameHeaderDecoder
     private let limits: WebSocketLimits
@@ -29,7 +30,7 @@ struct FrameReader: Sendable {
     }
 
     /// Reads all of `bytes`. When it throws, `events` has what came before the violation.
-    mutating func read(_ bytes: inout ByteBuffer, into events: inout EventQueue) throws(WebSocketViolation) {
+    mutating func read(_ bytes: consuming ByteBuffer, into events: inout EventQueue) throws(WebSocketViolation) {
         guard bytes.readableBytes > 0 else { return }
         events.beginBuffer()
         var violation: WebSocketViolation?
@@ -48,7 +49,6 @@ struct FrameReader: Sendable {
             violation = error
         }
         events.endBuffer(bytes)
-        bytes.moveReaderIndex(to: bytes.writerIndex)
         if let violation { throw violation }
     }
 

@@ -1,5 +1,5 @@
-/// Checks UTF-8 that arrives in parts, wherever it was cut, and notices the first byte that no valid text could have there
-/// (RFC 3629 §4; the walk is that of the WHATWG Encoding Standard, §8.1.1).
+/// Checks UTF-8 that arrives in parts, wherever it was cut, and notices the first byte that no valid text could have
+/// there (RFC 3629 §4; the walk is that of the WHATWG Encoding Standard, §8.1.1).
 ///
 /// Overlong forms, surrogates and what lies beyond U+10FFFF all betray themselves in a sequence's second byte, so its
 /// allowed range is all there is to remember besides the count.

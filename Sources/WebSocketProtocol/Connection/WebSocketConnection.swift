@@ -1,6 +1,7 @@
 package import struct NIOCore.ByteBuffer
 
-/// One end of a WebSocket after the opening handshake (RFC 6455 §5 to §7): bytes in, events out; messages in, bytes out.
+/// One end of a WebSocket after the opening handshake (RFC 6455 §5 to §7): bytes in, events out; messages in, bytes
+/// out.
 ///
 ///     receive(bytes) ──▶ nextEvent() until nil
 ///     encode(...)    ──▶ bytes for the transport
@@ -48,10 +49,10 @@ package struct WebSocketConnection: Sendable {
     /// Events are to be taken before the next bytes are given; those that are not stay, at the price of an allocation.
     ///
     /// Throws once. The events of the bytes before the violation are there all the same.
-    package mutating func receive(_ bytes: inout ByteBuffer) throws(WebSocketViolation) {
+    package mutating func receive(_ bytes: consuming ByteBuffer) throws(WebSocketViolation) {
         guard self.closing.reads else { return }
         do throws(WebSocketViolation) {
-            try self.reader.read(&bytes, into: &self.events)
+            try self.reader.read(bytes, into: &self.events)
         } catch {
             self.closing.violated()
             throw error

@@ -25,8 +25,8 @@ package struct CloseCode: RawRepresentable, Hashable, Sendable, CustomStringConv
         self.rawValue = rawValue
     }
 
-    /// True for a code that a Close frame may carry: those defined for it, and the ranges for libraries (3000 to 3999) and
-    /// for private use (4000 to 4999), RFC 6455 §7.4.2.
+    /// True for a code that a Close frame may carry: those defined for it, and the ranges for libraries (3000 to 3999)
+    /// and for private use (4000 to 4999), RFC 6455 §7.4.2.
     package var mayTravel: Bool {
         switch self.rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true

@@ -46,8 +46,8 @@ package struct FrameHeader: Equatable, Sendable {
         buffer.moveWriterIndex(forwardBy: length)
     }
 
-    /// Writes the header over the `encodedLength` bytes at `index`, such as headroom kept free in front of a payload. No
-    /// index is moved.
+    /// Writes the header over the `encodedLength` bytes at `index`, such as headroom kept free in front of a payload.
+    /// No index is moved.
     package func write(to buffer: inout ByteBuffer, at index: Int) {
         let mask: UInt8 = self.maskingKey == nil ? 0 : 0x80
         var at = index

@@ -1,5 +1,5 @@
-/// Reads frame headers, and refuses what RFC 6455 §5 refuses in a header by itself. What depends on the frame before it is
-/// the connection's business.
+/// Reads frame headers, and refuses what RFC 6455 §5 refuses in a header by itself. What depends on the frame before it
+/// is the connection's business.
 struct FrameHeaderDecoder: Sendable {
     /// We are this end, so the other one sent the frame.
     let role: WebSocketConnection.Role

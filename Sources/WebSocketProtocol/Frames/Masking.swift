@@ -2,8 +2,8 @@ package import struct NIOCore.ByteBuffer
 
 /// Masking and unmasking, which are the same (RFC 6455 §5.3): byte i of a payload XOR byte i mod 4 of the key.
 ///
-/// The key is turned once to where the payload begins; then it is the same for every eight bytes, and the loop over words
-/// is one the compiler turns into vector instructions.
+/// The key is turned once to where the payload begins; then it is the same for every eight bytes, and the loop over
+/// words is one the compiler turns into vector instructions.
 package enum Masking {
     /// Masks `bytes`, which begin `offset` bytes into their frame's payload, where they lie.
     package static func apply(_ key: MaskingKey, to bytes: UnsafeMutableRawBufferPointer, offset: Int = 0) {
@@ -11,7 +11,8 @@ package enum Masking {
         self.xor(key.word(offset: offset), from: UnsafeRawPointer(base), into: base, count: bytes.count)
     }
 
-    /// Masks `source`, which begins `offset` bytes into its frame's payload, into `target`, and leaves `source` as it is.
+    /// Masks `source`, which begins `offset` bytes into its frame's payload, into `target`, and leaves `source` as it
+    /// is.
     package static func copy(
         _ key: MaskingKey, from source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
         offset: Int = 0

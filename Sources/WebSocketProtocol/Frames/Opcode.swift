@@ -11,7 +11,8 @@ package enum Opcode: UInt8, Sendable {
     package var isControl: Bool { self.rawValue & 0x8 != 0 }
 }
 
-/// RSV1, RSV2 and RSV3, where they stand in a frame's first byte: clear, unless an extension claims them (RFC 6455 §5.2).
+/// RSV1, RSV2 and RSV3, where they stand in a frame's first byte: clear, unless an extension claims them (RFC 6455
+/// §5.2).
 package struct ReservedBits: OptionSet, Sendable {
     package static let rsv1 = ReservedBits(rawValue: 0x40)
     package static let rsv2 = ReservedBits(rawValue: 0x20)

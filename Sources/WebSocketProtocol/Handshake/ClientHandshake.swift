@@ -59,8 +59,8 @@ package struct ClientHandshake: Sendable {
         self.request = request
     }
 
-    /// Takes bytes as they come. Returns nil, all bytes taken, until the answer's head is whole. What remains in `bytes`
-    /// then are the server's first frames, for `WebSocketConnection`.
+    /// Takes bytes as they come. Returns nil, all bytes taken, until the answer's head is whole. What remains in
+    /// `bytes` then are the server's first frames, for `WebSocketConnection`.
     package mutating func receive(_ bytes: inout ByteBuffer) throws(ClientHandshakeError) -> Accepted? {
         while let head = try self.nextHead(&bytes) {
             switch head.status {

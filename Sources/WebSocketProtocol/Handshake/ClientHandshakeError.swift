@@ -49,7 +49,8 @@ package enum ClientHandshakeError: Error, Equatable, Sendable {
     }
 }
 
-/// An answer with another status than 101, as far as it helps the user to see who gave it. All of it fit for a terminal.
+/// An answer with another status than 101, as far as it helps the user to see who gave it. All of it fit for a
+/// terminal.
 package struct RefusedUpgrade: Equatable, Sendable {
     /// The most of a body that is looked at, in bytes. 512: a few lines, which is all anybody reads of an error page.
     package static let bodyLimit = 512
@@ -74,7 +75,8 @@ package struct RefusedUpgrade: Equatable, Sendable {
             for value in head.fields.values(name) { fields.append(name, PrintableText.line(of: value)) }
         }
         self.fields = fields
-        self.body = Self.isText(head.fields) ? Self.text(of: body, chunked: head.fields.contains("Transfer-Encoding")) : ""
+        self.body =
+            Self.isText(head.fields) ? Self.text(of: body, chunked: head.fields.contains("Transfer-Encoding")) : ""
     }
 
     private static func isText(_ fields: HTTPFields) -> Bool {

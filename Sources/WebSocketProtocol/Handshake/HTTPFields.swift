@@ -29,8 +29,8 @@ package struct HTTPFields: Equatable, Sendable, ExpressibleByDictionaryLiteral {
         self.all.filter { $0.name.equalsIgnoringCase(name) }.map(\.value)
     }
 
-    /// The value of the only field of this name: nil when it is absent, and nil when there are two, as whoever reads the
-    /// other one would disagree with us.
+    /// The value of the only field of this name: nil when it is absent, and nil when there are two, as whoever reads
+    /// the other one would disagree with us.
     package func only(_ name: String) -> String? {
         let values = self.values(name)
         return values.count == 1 ? values[0] : nil
@@ -55,7 +55,9 @@ package struct HTTPFields: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     func checkWritable() throws(UnwritableField) {
         for field in self.all {
             guard HTTPSyntax.isToken(field.name.utf8) else { throw UnwritableField(name: field.name, part: .name) }
-            guard HTTPSyntax.isFieldValue(field.value.utf8) else { throw UnwritableField(name: field.name, part: .value) }
+            guard HTTPSyntax.isFieldValue(field.value.utf8) else {
+                throw UnwritableField(name: field.name, part: .value)
+            }
         }
     }
 

@@ -66,7 +66,8 @@ package struct ResponseHead: HTTPHead {
             let status = Int(String(decoding: words[1], as: UTF8.self)), (100...599).contains(status)
         else { throw .malformedStatus }
         self.status = status
-        // Servers with no reason to give leave out the space before it as well, against the grammar; it is read as such.
+        // Servers with no reason to give leave out the space before it as well, against the grammar; it is read as
+        // such.
         self.reason = words.count == 3 ? String(decoding: words[2], as: UTF8.self) : ""
     }
 }

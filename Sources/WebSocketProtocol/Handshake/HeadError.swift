@@ -20,8 +20,8 @@ package enum HeadError: Error, Equatable, Sendable {
     /// The status with which a server answers.
     package var status: Int {
         switch self {
-        // RFC 6585 §5. The request line too: where its target alone is too long, RFC 9112 §3 has 414, and clients do not
-        // tell them apart.
+        // RFC 6585 §5. The request line too: where its target alone is too long, RFC 9112 §3 has 414, and clients do
+        // not tell them apart.
         case .lineTooLong, .headTooLong, .tooManyFields: 431
         case .unsupportedVersion: 505
         case .bareLineFeed, .bareCarriageReturn, .controlCharacter, .malformedStartLine, .malformedMethod,

@@ -19,8 +19,8 @@ package struct HeadParser<Head: HTTPHead>: Sendable {
         self.fieldLimit = limits.fields
     }
 
-    /// Takes bytes as they come. Returns nil, all bytes taken, until a head is whole; then the head, with the reader index
-    /// right behind it.
+    /// Takes bytes as they come. Returns nil, all bytes taken, until a head is whole; then the head, with the reader
+    /// index right behind it.
     package mutating func receive(_ bytes: inout ByteBuffer) throws(HeadError) -> Head? {
         if let failure { throw failure }
         do throws(HeadError) {

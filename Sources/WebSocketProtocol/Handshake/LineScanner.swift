@@ -3,8 +3,8 @@ internal import struct NIOCore.ByteBuffer
 /// Takes the lines of an HTTP head off a stream of bytes.
 ///
 /// Each byte is looked at once, when it comes, and is then the scanner's: a head that trickles in costs what it would
-/// have cost at once, and the buffer's reader index is right behind the last line taken. What no line may hold is refused
-/// as it comes, without waiting for a line's end: a TLS hello sent to a plain port fails on its first byte.
+/// have cost at once, and the buffer's reader index is right behind the last line taken. What no line may hold is
+/// refused as it comes, without waiting for a line's end: a TLS hello sent to a plain port fails on its first byte.
 struct LineScanner: Sendable {
     private let lineLimit: Int
     private let headLimit: Int
@@ -44,7 +44,8 @@ struct LineScanner: Sendable {
             self.endsInCarriageReturn = false
             return true
         }
-        // RFC 9112 §2.2 lets a recipient take LF alone for a line's end. Two readers that differ on it are smuggled past.
+        // RFC 9112 §2.2 lets a recipient take LF alone for a line's end. Two readers that differ on it are smuggled
+        // past.
         guard byte != HTTPSyntax.lineFeed else { throw .bareLineFeed }
         if byte == HTTPSyntax.carriageReturn {
             self.endsInCarriageReturn = true
