@@ -123,3 +123,11 @@ func outcomes(
     }
     return assembler.all
 }
+
+extension WebSocketConnection {
+    /// Takes a copy of the bytes, which the caller keeps.
+    mutating func receive(_ bytes: ByteBuffer) throws(WebSocketViolation) {
+        var copy = bytes
+        try self.receive(&copy)
+    }
+}

@@ -30,7 +30,7 @@ struct FrameReader: Sendable {
     }
 
     /// Reads all of `bytes`. When it throws, `events` has what came before the violation.
-    mutating func read(_ bytes: consuming ByteBuffer, into events: inout EventQueue) throws(WebSocketViolation) {
+    mutating func read(_ bytes: inout ByteBuffer, into events: inout EventQueue) throws(WebSocketViolation) {
         guard bytes.readableBytes > 0 else { return }
         events.beginBuffer()
         var violation: WebSocketViolation?
@@ -49,6 +49,7 @@ struct FrameReader: Sendable {
             violation = error
         }
         events.endBuffer(bytes)
+        bytes.moveReaderIndex(to: bytes.writerIndex)
         if let violation { throw violation }
     }
 

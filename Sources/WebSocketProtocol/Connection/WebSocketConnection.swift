@@ -45,14 +45,15 @@ package struct WebSocketConnection: Sendable {
 
     /// Takes bytes as they came from the transport; of what comes after a Close or a violation it takes no notice.
     ///
-    /// A server unmasks them where they lie: given away (`receive(consume bytes)`) and not shared, they are not copied.
+    /// A server unmasks them where they lie: nobody else may hold the buffer, or it is copied whole first. It comes back
+    /// read to its end; once the events' payloads are gone too, its storage serves again.
     /// Events are to be taken before the next bytes are given; those that are not stay, at the price of an allocation.
     ///
     /// Throws once. The events of the bytes before the violation are there all the same.
-    package mutating func receive(_ bytes: consuming ByteBuffer) throws(WebSocketViolation) {
+    package mutating func receive(_ bytes: inout ByteBuffer) throws(WebSocketViolation) {
         guard self.closing.reads else { return }
         do throws(WebSocketViolation) {
-            try self.reader.read(bytes, into: &self.events)
+            try self.reader.read(&bytes, into: &self.events)
         } catch {
             self.closing.violated()
             throw error
