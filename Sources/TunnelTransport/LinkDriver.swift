@@ -13,7 +13,7 @@ package protocol LinkDelegate: AnyObject {
 /// loop, so nothing here locks or hops.
 package final class LinkDriver {
     package let eventLoop: any EventLoop
-    private var link: Link
+    private let link: Link
     private var sockets: [StreamID: StreamSocket] = [:]
     private var touched: [StreamSocket] = []
     private var connection: TunnelConnection?
