@@ -42,11 +42,12 @@ struct FrameDecoderTests {
         }
     }
 
-    @Test func `a message that ends early is refused, or is another frame, and one that has not ended is incomplete`() throws {
+    @Test func `a message that ends early is refused or means less, and one that goes on is incomplete`() throws {
         // Where parameters end, a shorter frame is as good as the whole; DATA is good from its stream on.
         let open: [String: Set<Int>] = [
-            "hello": [24], "hello that resumes": [24], "welcome": [79], "listen": [3, 7, 9], "listening": [20, 45], "refused": [3], "open": [3],
-            "open with both addresses": [4, 24], "data": [2, 3, 4, 5, 6, 7], "unknown": [1, 2, 3],
+            "hello": [24], "hello that resumes": [24], "welcome": [79], "listen": [3, 7, 9], "listening": [20, 45],
+            "refused": [3], "open": [3], "open with both addresses": [4, 24], "data": [2, 3, 4, 5, 6, 7],
+            "unknown": [1, 2, 3],
         ]
         for example in try FrameExample.all() {
             for count in 0..<example.bytes.count {
@@ -97,6 +98,21 @@ struct FrameDecoderTests {
         let text = String(repeating: "a", count: 512)
         #expect(refused(512) == .frame(.refused(Frame.Refused(tunnel: TunnelNumber(1), code: .taken, message: text))))
         #expect(refused(513) == .violation(.malformedFrame))
+    }
+
+    @Test func `whatever text a sender has, its receiver accepts`() {
+        func received(_ text: String) -> String? {
+            let sent = Frame.refused(Frame.Refused(tunnel: TunnelNumber(1), code: .taken, message: text))
+            guard case .frame(.refused(let refused)) = decode(sent.encoded) else { return nil }
+            return refused.message
+        }
+        #expect(received("port 80:\n\taddress in use\u{7F}\u{85}") == "port 80:  address in use  ")
+        #expect(received("\r\n") == " ")
+        // 512 bytes end inside the last character.
+        #expect(received(String(repeating: "€", count: 171)) == String(repeating: "€", count: 170))
+        #expect(received(String(repeating: "e\u{301}", count: 200)) == String(repeating: "e\u{301}", count: 170))
+        // One character as long as that, and nothing else.
+        #expect(received("e" + String(repeating: "\u{301}", count: 300)) == "")
     }
 
     @Test func `what is held of a control frame is bounded while it is still incomplete`() throws {
