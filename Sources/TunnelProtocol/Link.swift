@@ -285,12 +285,11 @@ package struct Link: Sendable {
                 continue
             }
             guard self.streams.values[index].hasSomethingToSend else {
-                self.scheduler.rest(&self.streams.values[index].turn)
+                self.scheduler.leave(&self.streams.values[index].turn)
                 continue
             }
             if self.streams.values[index].queue.isEmpty {
-                self.scheduler.drop()
-                self.streams.values[index].turn = Scheduler.Turn()
+                self.scheduler.leave(&self.streams.values[index].turn)
                 self.streams.values[index].sending = .finished
                 self.removeIfFinished(id)
                 self.sent += 1
@@ -303,8 +302,7 @@ package struct Link: Sendable {
             }
             let payload = self.dequeue(index, atMost: isContended
                 ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
-            // Alone, nobody is owed anything: a debt run up then would only delay it once others come.
-            if isContended { self.streams.values[index].turn.deficit -= payload.readableBytes }
+            self.scheduler.sent(payload.readableBytes, &self.streams.values[index].turn)
             if !self.streams.values[index].hasSomethingToSend {
                 self.scheduler.rest(&self.streams.values[index].turn)
             }
