@@ -51,6 +51,9 @@ package enum Limits {
         /// 10 Mbit/s, so nobody waits longer than that behind each other stream.
         package static let contendedFrameBytes = 16_384
 
+        /// A piece up to this long is joined to the one it waits behind: copying it costs less than a frame of its own.
+        package static let joinedBytes = 1_024
+
         /// Frames other than DATA that wait to be sent. A peer that makes us answer and does not read the answers is
         /// cut when they pile up. Two for each stream, and some.
         package static let queuedControlFrames = 2 * streams + 1_024

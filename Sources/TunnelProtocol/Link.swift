@@ -54,6 +54,26 @@ package struct Link: Sendable {
         var hasSomethingToSend: Bool {
             self.queue.isEmpty ? self.sending == .finishing : self.credit > 0
         }
+
+        /// Small pieces are joined: each that waits alone costs a frame, and a buffer many times its size.
+        mutating func append(_ bytes: ByteBuffer) {
+            let count = bytes.readableBytes
+            self.queuedBytes += count
+            guard count <= Limits.Implementation.joinedBytes, let last = self.queue.last?.readableBytes,
+                last + count <= Limits.Implementation.contendedFrameBytes
+            else { return self.queue.append(bytes) }
+            self.queue[self.queue.count - 1].writeImmutableBuffer(bytes)
+        }
+
+        /// Takes the front of the queue, within the credit.
+        mutating func dequeue(atMost limit: Int) -> ByteBuffer {
+            let available = self.queue[0].readableBytes
+            let count = min(available, limit, Int(clamping: self.credit))
+            self.credit -= UInt64(count)
+            self.queuedBytes -= count
+            if count == available { return self.queue.removeFirst() }
+            return self.queue[0].readSlice(length: count) ?? ByteBuffer()
+        }
     }
 
     private let role: Role
@@ -118,11 +138,8 @@ package struct Link: Sendable {
         guard let index = self.streams.index(forKey: id), self.streams.values[index].sending == .open else {
             return false
         }
-        let count = bytes.readableBytes
-        guard count > 0 else { return self.streams.values[index].takesBytes }
-        self.streams.values[index].queue.append(bytes)
-        self.streams.values[index].queuedBytes += count
-        if self.streams.values[index].credit > 0 {
+        if bytes.readableBytes > 0 { self.streams.values[index].append(bytes) }
+        if self.streams.values[index].hasSomethingToSend {
             self.scheduler.enqueue(id, &self.streams.values[index].turn)
         }
         let takesMore = self.streams.values[index].takesBytes
@@ -300,8 +317,8 @@ package struct Link: Sendable {
                 self.scheduler.next(&self.streams.values[index].turn)
                 continue
             }
-            let payload = self.dequeue(index, atMost: isContended
-                ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
+            let payload = self.streams.values[index].dequeue(
+                atMost: isContended ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
             self.scheduler.sent(payload.readableBytes, &self.streams.values[index].turn)
             if !self.streams.values[index].hasSomethingToSend {
                 self.scheduler.rest(&self.streams.values[index].turn)
@@ -311,16 +328,6 @@ package struct Link: Sendable {
             return .data(id, payload)
         }
         return nil
-    }
-
-    /// Takes the front of a stream's queue, within its credit.
-    private mutating func dequeue(_ index: Dictionary<StreamID, Stream>.Index, atMost limit: Int) -> ByteBuffer {
-        let available = self.streams.values[index].queue[0].readableBytes
-        let count = min(available, limit, Int(clamping: self.streams.values[index].credit))
-        self.streams.values[index].credit -= UInt64(count)
-        self.streams.values[index].queuedBytes -= count
-        if count == available { return self.streams.values[index].queue.removeFirst() }
-        return self.streams.values[index].queue[0].readSlice(length: count) ?? ByteBuffer()
     }
 
     private mutating func announceIfSendable(_ index: Dictionary<StreamID, Stream>.Index) {

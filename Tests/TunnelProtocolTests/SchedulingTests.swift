@@ -226,4 +226,26 @@ struct SchedulingTests {
         sender.next()
         #expect(sender.bytes[bulk] ?? 0 > before)
     }
+
+    @Test func `small pieces that wait are sent together`() throws {
+        var sender = Sender()
+        let stream = try sender.open()
+        for number in 0..<40_000 {
+            _ = sender.link.send(ByteBuffer(bytes: [UInt8(truncatingIfNeeded: number)]), on: stream)
+        }
+        sender.drain()
+        #expect(sender.lengths.count <= 4)
+        #expect(sender.payloads.flatMap(\.bytes) == (0..<40_000).map { UInt8(truncatingIfNeeded: $0) })
+    }
+
+    @Test func `a piece that was handed in stays as it was, though others are added behind it`() throws {
+        var sender = Sender()
+        let stream = try sender.open()
+        let first = ByteBuffer(bytes: [1, 2, 3])
+        let second = ByteBuffer(bytes: [4])
+        _ = sender.link.send(first, on: stream)
+        _ = sender.link.send(second, on: stream)
+        #expect(first.bytes == [1, 2, 3] && second.bytes == [4])
+        #expect(sender.next() == .data(stream, ByteBuffer(bytes: [1, 2, 3, 4])))
+    }
 }
