@@ -40,6 +40,8 @@ package struct Link: Sendable {
 
         var sending = Sending.open
         var receivingIsFinished = false
+        /// Whether OPENED has been sent, or has come.
+        var isConnected = false
         var credit: UInt64
         var queue = Deque<ByteBuffer>()
         var queuedBytes = 0
@@ -114,9 +116,11 @@ package struct Link: Sendable {
 
     // MARK: What the sockets beyond decide
 
-    /// A new stream to the peer, or `nil` while the peer takes no more of them.
+    /// A new stream to the peer, or `nil` while the peer takes no more of them, or reads too little to learn of it.
     package mutating func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
-        guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum else { return nil }
+        guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum,
+            self.control.count < Limits.Implementation.queuedControlFramesAtOpen
+        else { return nil }
         let id = StreamID(self.nextStream)
         self.nextStream += 2
         self.ownStreams += 1
@@ -127,7 +131,8 @@ package struct Link: Sendable {
 
     /// The service accepted the connection of a stream the peer opened.
     package mutating func connected(_ id: StreamID) {
-        guard self.streams[id] != nil else { return }
+        guard let index = self.streams.index(forKey: id), !self.streams.values[index].isConnected else { return }
+        self.streams.values[index].isConnected = true
         self.enqueue(.opened(id))
     }
 
@@ -220,7 +225,12 @@ package struct Link: Sendable {
         case .opened(let id):
             guard self.isOwn(id) else { throw PeerViolation(.streamState, "OPENED for its own stream \(id)") }
             try self.requireKnown(id, "OPENED")
-            if self.streams[id] != nil { self.events.append(.connected(id)) }
+            guard let index = self.streams.index(forKey: id) else { return }
+            guard !self.streams.values[index].isConnected else {
+                throw PeerViolation(.streamState, "OPENED twice on stream \(id)")
+            }
+            self.streams.values[index].isConnected = true
+            self.events.append(.connected(id))
         case .finish(let id):
             try self.requireKnown(id, "FIN")
             guard let index = self.streams.index(forKey: id) else { return }
@@ -267,9 +277,10 @@ package struct Link: Sendable {
     }
 
     private mutating func receiveCredit(_ bytes: UInt64, on id: StreamID) throws(PeerViolation) {
+        guard bytes > 0 else { throw PeerViolation(.flowControl, "CREDIT of 0 bytes on stream \(id)") }
         guard let index = self.streams.index(forKey: id) else { return }
         let credit = self.streams.values[index].credit
-        guard bytes > 0, bytes <= Limits.Specification.windowBytes - credit else {
+        guard bytes <= Limits.Specification.windowBytes - credit else {
             throw PeerViolation(.flowControl, "CREDIT of \(bytes) bytes on top of \(credit) on stream \(id)")
         }
         self.streams.values[index].credit = credit + bytes
@@ -352,7 +363,7 @@ package struct Link: Sendable {
 
     /// A stream that has been opened, even if it is gone by now: frames for it may have crossed its end.
     private func requireKnown(_ id: StreamID, _ frame: StaticString) throws(PeerViolation) {
-        guard self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
+        guard id.value > 0, self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
             throw PeerViolation(.streamState, "\(frame) for stream \(id), which was never opened")
         }
     }
