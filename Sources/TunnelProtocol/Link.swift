@@ -35,7 +35,7 @@ package struct Link: Sendable {
         case data(StreamID, ByteBuffer)
     }
 
-    private struct Stream {
+    struct Stream {
         enum Sending { case open, finishing, finished }
 
         var sending = Sending.open
@@ -81,12 +81,12 @@ package struct Link: Sendable {
     private let role: Role
     private let terms: Frame.Terms
     private var peerTerms: Frame.Terms
-    private var streams: [StreamID: Stream] = [:]
+    private(set) var streams: [StreamID: Stream] = [:]
     private var nextStream: UInt64
     private var highestPeerStream: UInt64 = 0
     private var ownStreams: UInt64 = 0
     private var peerStreams: UInt64 = 0
-    private var windowBudget = Limits.Implementation.linkWindowBudgetBytes
+    private(set) var windowBudget = Limits.Implementation.linkWindowBudgetBytes
     private var roundTrip = Duration.zero
 
     private var scheduler = Scheduler()
