@@ -16,7 +16,7 @@ package final class Link {
 
     package enum Event: Equatable, Sendable {
         /// The peer opened a stream.
-        case opened(Frame.Open)
+        indirect case opened(Frame.Open)
         /// The service accepted the connection of a stream opened here.
         case connected(StreamID)
         case data(StreamID, ByteBuffer)
@@ -24,9 +24,9 @@ package final class Link {
         case reset(StreamID, ResetCode)
         /// The stream takes bytes again, after `send` had said it takes no more.
         case sendable(StreamID)
-        case listen(Frame.Listen)
-        case listening(Frame.Listening)
-        case refused(Frame.Refused)
+        indirect case listen(Frame.Listen)
+        indirect case listening(Frame.Listening)
+        indirect case refused(Frame.Refused)
         case unlisten(TunnelNumber)
     }
 

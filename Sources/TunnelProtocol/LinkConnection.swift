@@ -8,8 +8,8 @@ package import struct NIOCore.ByteBuffer
 package struct LinkConnection: Sendable {
     package enum Input: Equatable, Sendable {
         /// A client greets; answer with `welcome(_:now:)`.
-        case hello(Frame.Hello)
-        case welcome(Frame.Welcome)
+        indirect case hello(Frame.Hello)
+        indirect case welcome(Frame.Welcome)
         case link(FrameDecoder.Output)
         case acknowledgement(UInt64)
         case goAway(Frame.GoAway)
