@@ -217,7 +217,8 @@ package final class TunnelConnection: TransportUser {
             case .ping: self.flush()
             case .wait: break
             }
-            self.keepAlive()
+            // The flush may have met the connection's end, which cancels no timer that is not there yet.
+            if self.end == nil { self.keepAlive() }
         }
     }
 
