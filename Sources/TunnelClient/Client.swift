@@ -36,6 +36,13 @@ public final class Client: Sendable {
     /// - Throws: `OperatorError` when going on would not help.
     public func run() async throws {
         try self.configuration.validate()
+        if self.configuration.server.isSecure, self.configuration.trust == .anything {
+            self.emit(
+                .warning(
+                    OperatorError(
+                        .badConfiguration, "the certificate of \(self.configuration.server) is not verified (--insecure)",
+                        remedy: "Whoever stands in between reads everything, the API key too. Use --fingerprint instead.")))
+        }
         let dialer = try self.makeDialer()
         // One link, so one loop: link, connection and services' sockets share it.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -44,6 +51,7 @@ public final class Client: Sendable {
         let ports = RememberedPorts()
         var backoff = Backoff()
         var hasConnected = false
+        var failuresInARow = 0
         while !self.isStopping {
             let started = Instant.now
             let end = await self.session(on: eventLoop, dialer, ports)
@@ -51,9 +59,8 @@ public final class Client: Sendable {
             hasConnected = hasConnected || end.wasConnected
             if end.wasConnected, Instant.now - started > Self.stableAfter { backoff.succeeded() }
             guard !end.isFinal(hasConnected: hasConnected) else { throw end.error }
-            if let limit = self.configuration.maximumRetries, backoff.failures >= limit {
-                throw end.error
-            }
+            failuresInARow = end.wasConnected ? 0 : failuresInARow + 1
+            if let limit = self.configuration.maximumRetries, failuresInARow > limit { throw end.error }
             let delay = backoff.failed(random: .random(in: 0..<1))
             self.emit(.lost(end.error, retryIn: delay, attempt: backoff.failures))
             await self.wait(delay, on: eventLoop)

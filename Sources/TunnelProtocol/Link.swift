@@ -7,10 +7,11 @@ package import struct NIOCore.ByteBuffer
 /// what follows from them is pulled with `nextEvent()` and `nextOutbound()`. It knows no connection: one carries it, and
 /// may be replaced by another.
 ///
-///     a stream's sending half:    open ──finish──▶ finishing ──queue empty, FIN sent──▶ finished
-///     its receiving half:         open ──FIN received──▶ finished
-///     both finished, or RESET either way: the stream is gone; frames for it that are still on their way are ignored
-package struct Link: Sendable {
+/// A stream is gone once both its halves are finished, or with RESET either way; frames for it that are still on their way are
+/// ignored.
+///
+/// One owner, on one event loop. A class, because a structure of this size would be copied each time it is only read.
+package final class Link {
     package enum Role: Sendable { case client, server }
 
     package enum Event: Equatable, Sendable {
@@ -33,27 +34,6 @@ package struct Link: Sendable {
         case frame(Frame)
         /// A DATA frame with this payload.
         case data(StreamID, ByteBuffer)
-    }
-
-    private struct Stream {
-        enum Sending { case open, finishing, finished }
-
-        var sending = Sending.open
-        var receivingIsFinished = false
-        var credit: UInt64
-        var queue = Deque<ByteBuffer>()
-        var queuedBytes = 0
-        var isHeldBack = false
-        var turn = Scheduler.Turn()
-        var window: ReceiveWindow
-
-        var takesBytes: Bool {
-            UInt64(self.queuedBytes) < self.credit && self.queuedBytes < Limits.Implementation.streamQueueBytes
-        }
-
-        var hasSomethingToSend: Bool {
-            self.queue.isEmpty ? self.sending == .finishing : self.credit > 0
-        }
     }
 
     private let role: Role
@@ -88,25 +68,25 @@ package struct Link: Sendable {
 
     package var streamCount: Int { self.streams.count }
 
-    package mutating func roundTripMeasured(_ roundTrip: Duration) {
+    package func roundTripMeasured(_ roundTrip: Duration) {
         self.roundTrip = roundTrip
     }
 
     // MARK: What the sockets beyond decide
 
     /// A new stream to the peer, or `nil` while the peer takes no more of them.
-    package mutating func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
+    package func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
         guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum else { return nil }
         let id = StreamID(self.nextStream)
         self.nextStream += 2
         self.ownStreams += 1
-        self.streams[id] = self.newStream()
+        self.streams[id] = self.newStream(id)
         self.enqueue(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
         return id
     }
 
     /// The service accepted the connection of a stream the peer opened.
-    package mutating func connected(_ id: StreamID) {
+    package func connected(_ id: StreamID) {
         guard self.streams[id] != nil else { return }
         self.enqueue(.opened(id))
     }
@@ -114,54 +94,43 @@ package struct Link: Sendable {
     /// Queues bytes for the peer, however many: what exceeds the window waits here.
     ///
     /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
-    package mutating func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
-        guard let index = self.streams.index(forKey: id), self.streams.values[index].sending == .open else {
-            return false
-        }
-        let count = bytes.readableBytes
-        guard count > 0 else { return self.streams.values[index].takesBytes }
-        self.streams.values[index].queue.append(bytes)
-        self.streams.values[index].queuedBytes += count
-        if self.streams.values[index].credit > 0 {
-            self.scheduler.enqueue(id, &self.streams.values[index].turn)
-        }
-        let takesMore = self.streams.values[index].takesBytes
-        self.streams.values[index].isHeldBack = !takesMore
+    package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
+        guard let stream = self.streams[id], stream.sending == .open else { return false }
+        guard bytes.readableBytes > 0 else { return stream.takesBytes }
+        let takesMore = stream.enqueue(bytes)
+        if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
         return takesMore
     }
 
     /// No more bytes will be sent; FIN follows what is queued.
-    package mutating func finish(_ id: StreamID) {
-        guard let index = self.streams.index(forKey: id), self.streams.values[index].sending == .open else { return }
-        self.streams.values[index].sending = .finishing
-        if self.streams.values[index].hasSomethingToSend {
-            self.scheduler.enqueue(id, &self.streams.values[index].turn)
-        }
+    package func finish(_ id: StreamID) {
+        guard let stream = self.streams[id], stream.sending == .open else { return }
+        stream.finish()
+        if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
     }
 
     /// Ends a stream at once in both directions; what is queued for it is dropped.
-    package mutating func reset(_ id: StreamID, _ code: ResetCode) {
+    package func reset(_ id: StreamID, _ code: ResetCode) {
         guard self.remove(id) else { return }
         self.enqueue(.reset(id, code))
     }
 
     /// The socket beyond has taken bytes of a `.data` event.
-    package mutating func taken(_ count: Int, from id: StreamID, now: Instant) {
-        guard let index = self.streams.index(forKey: id) else { return }
-        let credit = self.streams.values[index].window.take(
-            count, now: now, roundTrip: self.roundTrip, budget: &self.windowBudget)
-        guard let credit, !self.streams.values[index].receivingIsFinished else { return }
+    package func taken(_ count: Int, from id: StreamID, now: Instant) {
+        guard let stream = self.streams[id] else { return }
+        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: &self.windowBudget)
+        guard let credit, !stream.receivingIsFinished else { return }
         self.enqueue(.credit(id, bytes: UInt64(credit)))
     }
 
     /// Sends a frame about tunnels.
-    package mutating func send(_ frame: Frame) {
+    package func send(_ frame: Frame) {
         self.enqueue(frame)
     }
 
     // MARK: What the peer sends
 
-    package mutating func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
+    package func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
         switch output {
         case .data(let id, let bytes, let isLast):
             try self.receive(bytes, on: id)
@@ -175,7 +144,7 @@ package struct Link: Sendable {
     }
 
     /// The peer has received this many frames of the link.
-    package mutating func acknowledge(_ count: UInt64) throws(PeerViolation) {
+    package func acknowledge(_ count: UInt64) throws(PeerViolation) {
         guard count >= self.acknowledged, count <= self.sent else {
             throw PeerViolation(
                 .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
@@ -183,21 +152,13 @@ package struct Link: Sendable {
         self.acknowledged = count
     }
 
-    private mutating func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
-        guard let index = self.streams.index(forKey: id) else {
-            try self.requireKnown(id, "DATA")
-            return
-        }
-        guard !self.streams.values[index].receivingIsFinished else {
-            throw PeerViolation(.streamState, "DATA after FIN on stream \(id)")
-        }
-        let count = bytes.readableBytes
-        guard count > 0 else { return }
-        try self.streams.values[index].window.receive(count)
-        self.events.append(.data(id, bytes))
+    private func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
+        guard let stream = self.streams[id] else { return try self.requireKnown(id, "DATA") }
+        try stream.receive(bytes.readableBytes)
+        if bytes.readableBytes > 0 { self.events.append(.data(id, bytes)) }
     }
 
-    private mutating func receive(_ frame: Frame) throws(PeerViolation) {
+    private func receive(_ frame: Frame) throws(PeerViolation) {
         switch frame {
         case .open(let open): try self.receive(open)
         case .opened(let id):
@@ -206,19 +167,19 @@ package struct Link: Sendable {
             if self.streams[id] != nil { self.events.append(.connected(id)) }
         case .finish(let id):
             try self.requireKnown(id, "FIN")
-            guard let index = self.streams.index(forKey: id) else { return }
-            guard !self.streams.values[index].receivingIsFinished else {
-                throw PeerViolation(.streamState, "FIN twice on stream \(id)")
-            }
-            self.streams.values[index].receivingIsFinished = true
+            guard let stream = self.streams[id] else { return }
+            try stream.finishReceived()
             self.events.append(.finished(id))
-            self.removeIfFinished(id)
+            self.removeIfFinished(stream)
         case .reset(let id, let code):
             try self.requireKnown(id, "RESET")
             if self.remove(id) { self.events.append(.reset(id, code)) }
         case .credit(let id, let bytes):
             try self.requireKnown(id, "CREDIT")
-            try self.receiveCredit(bytes, on: id)
+            guard let stream = self.streams[id] else { return }
+            try stream.addCredit(bytes)
+            if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
+            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
         case .listen(let listen):
             guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }
             self.events.append(.listen(listen))
@@ -234,7 +195,7 @@ package struct Link: Sendable {
         }
     }
 
-    private mutating func receive(_ open: Frame.Open) throws(PeerViolation) {
+    private func receive(_ open: Frame.Open) throws(PeerViolation) {
         let id = open.stream
         guard !self.isOwn(id), id.value > self.highestPeerStream else {
             throw PeerViolation(.streamState, "OPEN of stream \(id), which is not a new one of the sender's")
@@ -245,26 +206,13 @@ package struct Link: Sendable {
             return
         }
         self.peerStreams += 1
-        self.streams[id] = self.newStream()
+        self.streams[id] = self.newStream(id)
         self.events.append(.opened(open))
-    }
-
-    private mutating func receiveCredit(_ bytes: UInt64, on id: StreamID) throws(PeerViolation) {
-        guard let index = self.streams.index(forKey: id) else { return }
-        let credit = self.streams.values[index].credit
-        guard bytes > 0, bytes <= Limits.Specification.windowBytes - credit else {
-            throw PeerViolation(.flowControl, "CREDIT of \(bytes) bytes on top of \(credit) on stream \(id)")
-        }
-        self.streams.values[index].credit = credit + bytes
-        if self.streams.values[index].hasSomethingToSend {
-            self.scheduler.enqueue(id, &self.streams.values[index].turn)
-        }
-        self.announceIfSendable(index)
     }
 
     // MARK: What follows
 
-    package mutating func nextEvent() -> Event? {
+    package func nextEvent() -> Event? {
         self.events.popFirst()
     }
 
@@ -274,70 +222,52 @@ package struct Link: Sendable {
     package var isFlooded: Bool { self.control.count > Limits.Implementation.queuedControlFrames }
 
     /// The next frame to send: control frames first, then the streams in turn.
-    package mutating func nextOutbound() -> Outbound? {
+    package func nextOutbound() -> Outbound? {
         if let frame = self.control.popFirst() {
             self.sent += 1
             return .frame(frame)
         }
         while let id = self.scheduler.current {
-            guard let index = self.streams.index(forKey: id) else {
+            guard let stream = self.streams[id] else {
                 self.scheduler.drop()
                 continue
             }
-            guard self.streams.values[index].hasSomethingToSend else {
-                self.scheduler.rest(&self.streams.values[index].turn)
+            guard stream.hasSomethingToSend else {
+                self.scheduler.rest(&stream.turn)
                 continue
             }
-            if self.streams.values[index].queue.isEmpty {
+            if stream.owesOnlyFinish {
                 self.scheduler.drop()
-                self.streams.values[index].turn = Scheduler.Turn()
-                self.streams.values[index].sending = .finished
-                self.removeIfFinished(id)
+                stream.finishSent()
+                self.removeIfFinished(stream)
                 self.sent += 1
                 return .frame(.finish(id))
             }
             let isContended = self.scheduler.isContended
-            guard !isContended || self.streams.values[index].turn.deficit > 0 else {
-                self.scheduler.next(&self.streams.values[index].turn)
+            guard !isContended || stream.turn.deficit > 0 else {
+                self.scheduler.next(&stream.turn)
                 continue
             }
-            let payload = self.dequeue(index, atMost: isContended
-                ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
+            let payload = stream.dequeue(
+                atMost: isContended
+                    ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
             // Alone, nobody is owed anything: a debt run up then would only delay it once others come.
-            if isContended { self.streams.values[index].turn.deficit -= payload.readableBytes }
-            if !self.streams.values[index].hasSomethingToSend {
-                self.scheduler.rest(&self.streams.values[index].turn)
-            }
-            self.announceIfSendable(index)
+            if isContended { stream.turn.deficit -= payload.readableBytes }
+            if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
+            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
             self.sent += 1
             return .data(id, payload)
         }
         return nil
     }
 
-    /// Takes the front of a stream's queue, within its credit.
-    private mutating func dequeue(_ index: Dictionary<StreamID, Stream>.Index, atMost limit: Int) -> ByteBuffer {
-        let available = self.streams.values[index].queue[0].readableBytes
-        let count = min(available, limit, Int(clamping: self.streams.values[index].credit))
-        self.streams.values[index].credit -= UInt64(count)
-        self.streams.values[index].queuedBytes -= count
-        if count == available { return self.streams.values[index].queue.removeFirst() }
-        return self.streams.values[index].queue[0].readSlice(length: count) ?? ByteBuffer()
+    private func newStream(_ id: StreamID) -> Stream {
+        Stream(
+            id, credit: self.peerTerms.initialWindow,
+            window: ReceiveWindow(size: Int(clamping: self.terms.initialWindow)))
     }
 
-    private mutating func announceIfSendable(_ index: Dictionary<StreamID, Stream>.Index) {
-        guard self.streams.values[index].isHeldBack, self.streams.values[index].takesBytes,
-            self.streams.values[index].sending == .open
-        else { return }
-        self.streams.values[index].isHeldBack = false
-        self.events.append(.sendable(self.streams.keys[index]))
-    }
-
-    private func newStream() -> Stream {
-        Stream(credit: self.peerTerms.initialWindow, window: ReceiveWindow(size: Int(clamping: self.terms.initialWindow)))
-    }
-
-    private mutating func enqueue(_ frame: Frame) {
+    private func enqueue(_ frame: Frame) {
         self.control.append(frame)
     }
 
@@ -352,12 +282,11 @@ package struct Link: Sendable {
         }
     }
 
-    private mutating func removeIfFinished(_ id: StreamID) {
-        guard let stream = self.streams[id], stream.sending == .finished, stream.receivingIsFinished else { return }
-        _ = self.remove(id)
+    private func removeIfFinished(_ stream: Stream) {
+        if stream.isFinished { _ = self.remove(stream.id) }
     }
 
-    private mutating func remove(_ id: StreamID) -> Bool {
+    private func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
         self.windowBudget += stream.window.size - Int(clamping: self.terms.initialWindow)
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }

@@ -13,7 +13,7 @@ package protocol LinkDelegate: AnyObject {
 /// loop, so nothing here locks or hops.
 package final class LinkDriver {
     package let eventLoop: any EventLoop
-    private var link: Link
+    private let link: Link
     private var sockets: [StreamID: StreamSocket] = [:]
     private var touched: [StreamSocket] = []
     private var connection: TunnelConnection?
@@ -75,8 +75,8 @@ package final class LinkDriver {
         self.linkChanged()
     }
 
-    func taken(_ count: Int, from id: StreamID) {
-        self.link.taken(count, from: id, now: .now)
+    func taken(_ count: Int, from id: StreamID, now: Instant) {
+        self.link.taken(count, from: id, now: now)
         if self.link.hasOutbound { self.linkChanged() }
     }
 
@@ -124,8 +124,11 @@ package final class LinkDriver {
                 self.delegate?.link(self, received: event)
             }
         }
-        for socket in self.touched { socket.flush() }
-        self.touched.removeAll(keepingCapacity: true)
+        if !self.touched.isEmpty {
+            let now = Instant.now
+            for socket in self.touched { socket.flush(now: now) }
+            self.touched.removeAll(keepingCapacity: true)
+        }
         self.isDraining = false
         if self.link.isFlooded { self.connection?.flooded() }
     }

@@ -32,6 +32,7 @@ package final class StreamSocket: ChannelDuplexHandler {
     private let opened: ((StreamID, Endpoint?) -> Void)?
     private var id: StreamID?
     private var context: ChannelHandlerContext?
+    private var channel: (any Channel)?
     private var isActive = false
 
     private var takesBytes = true
@@ -58,6 +59,7 @@ package final class StreamSocket: ChannelDuplexHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.channel = context.channel
         if context.channel.isActive { self.activate(context) }
     }
 
@@ -88,20 +90,23 @@ package final class StreamSocket: ChannelDuplexHandler {
             let early = self.early
             self.early = []
             for bytes in early { _ = self.write(bytes) }
-            if self.isTouched { self.flush() }
+            if self.isTouched { self.flush(now: .now) }
             if self.outputIsFinishing { self.finishOutput() }
         }
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let id = self.id, !self.hasEnded else { return }
-        let bytes = self.unwrapInboundIn(data)
-        self.takesBytes = self.link.send(bytes.withoutPinning(), on: id)
+        self.takesBytes = self.link.send(self.unwrapInboundIn(data), on: id)
     }
 
     package func read(context: ChannelHandlerContext) {
         if self.takesBytes { context.read() } else { self.readIsWithheld = true }
     }
+
+    // Nobody further up listens for these, and they come with every read and write.
+    package func channelReadComplete(context: ChannelHandlerContext) {}
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {}
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .some(.inputClosed) = event as? ChannelEvent { self.finishInput() }
@@ -143,6 +148,7 @@ package final class StreamSocket: ChannelDuplexHandler {
         if let id = self.id { self.link.socketClosed(id) }
         self.early = []
         self.context = nil
+        self.channel = nil
     }
 
     // MARK: From the link
@@ -150,32 +156,32 @@ package final class StreamSocket: ChannelDuplexHandler {
     /// - Returns: Whether the socket was not yet among those to be flushed.
     func write(_ bytes: ByteBuffer) -> Bool {
         guard !self.hasEnded else { return false }
-        guard self.isActive, let context = self.context else {
+        guard self.isActive, let context = self.context, let channel = self.channel else {
             self.early.append(bytes.withoutPinning())
             return false
         }
         self.unconfirmed += bytes.readableBytes
         // A socket that is behind holds what it is given; one that is not has taken it by the end of this turn.
-        let isBehind = !context.channel.isWritable && !self.isTouched
+        let isBehind = !self.isTouched && !channel.isWritable
         context.write(self.wrapOutboundOut(isBehind ? bytes.withoutPinning() : bytes), promise: nil)
         defer { self.isTouched = true }
         return !self.isTouched
     }
 
-    func flush() {
+    func flush(now: Instant) {
         self.isTouched = false
-        guard !self.hasEnded, let context = self.context, let id = self.id else { return }
+        guard !self.hasEnded, let context = self.context, let channel = self.channel, let id = self.id else { return }
         context.flush()
         let count = self.unconfirmed
         guard count > 0, !self.hasEnded else { return }
         self.unconfirmed = 0
         // The water mark is a single byte: writable means that the socket has taken everything.
-        guard !context.channel.isWritable else {
-            self.link.taken(count, from: id)
+        guard !channel.isWritable else {
+            self.link.taken(count, from: id, now: now)
             return
         }
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess {
-            if !self.hasEnded { self.link.taken(count, from: id) }
+            if !self.hasEnded { self.link.taken(count, from: id, now: .now) }
         }
     }
 
@@ -194,7 +200,7 @@ package final class StreamSocket: ChannelDuplexHandler {
     }
 
     private func finishOutput() {
-        self.flush()
+        self.flush(now: .now)
         guard !self.hasEnded, let context = self.context else { return }
         if context.channel.isWritable {
             self.closeOutput(context)

@@ -88,7 +88,7 @@ package final class TunnelConnection: TransportUser {
 
     package func goAway(_ goAway: Frame.GoAway) {
         self.connection.goAway(goAway)
-        self.scheduleFlush()
+        self.flush()
     }
 
     /// Closes the WebSocket in order.
@@ -253,6 +253,5 @@ package struct KeepaliveConfiguration: Sendable, Equatable {
 extension CloseCode {
     /// Codes of the tunnel protocol, from the range for private use (RFC 6455 §7.4.2).
     package static let tunnelViolation = CloseCode(rawValue: 4400)
-    package static let tooLate = CloseCode(rawValue: 4408)
     package static let flooded = CloseCode(rawValue: 4413)
 }
