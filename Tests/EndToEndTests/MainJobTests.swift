@@ -13,7 +13,7 @@ import Testing
                 let peer = try stage.start("telnet", ["127.0.0.1", "\(tunnel.port)"], opensInput: true)
                 try peer.line(containing: "Escape character")
                 try eventually("peer \(number) does not reach the broker") {
-                    broker.count(ofLinesContaining: "Connection from") == number
+                    broker.count(ofLinesContaining: "Connection from 127.0.0.1:") == number
                 }
                 return peer
             }

@@ -16,7 +16,7 @@ import Testing
             for (client, tunnel) in tunnels.enumerated() {
                 for (number, port) in tunnel.ports.enumerated() {
                     let visitor = try stage.visit(port)
-                    #expect(try visitor.receiveText(23) == "service \(number) of client \(client)")
+                    #expect(try visitor.receiveText(21) == "service \(number) of client \(client)")
                 }
             }
         }

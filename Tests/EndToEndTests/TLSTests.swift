@@ -30,7 +30,7 @@ import Testing
     @Test func `an expired certificate is refused with its date`() throws {
         try Stage.run { stage in
             let authority = try Authority("Our Authority", on: stage)
-            let server = try self.server(stage, authority.issue("DNS:localhost", days: -2))
+            let server = try self.server(stage, authority.issue("DNS:localhost", isExpired: true))
             let client = try self.refusal(stage, server, ["--ca-file", authority.certificate])
             try client.line(containing: "localhost", "expired on 20")
             try client.line(containing: "Renew the server's certificate")

@@ -19,18 +19,38 @@ struct Authority {
     ///
     /// - Parameters:
     ///   - names: `DNS:localhost,IP:127.0.0.1`.
-    ///   - days: How long it is valid from now; negative for one that has expired.
-    func issue(_ names: String, days: Int = 30) throws -> (certificate: String, key: String) {
-        let stem = "\(self.stage.folder)/issued-\(UInt32.random(in: .min ... .max))"
+    ///   - isExpired: Whether it was valid last year only.
+    func issue(_ names: String, isExpired: Bool = false) throws -> (certificate: String, key: String) {
+        let folder = "\(self.stage.folder)/issued-\(UInt32.random(in: .min ... .max))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.stage.run(
             "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=server",
-            "-addext", "subjectAltName=\(names)", "-keyout", "\(stem).key", "-out", "\(stem).request")
-        // `openssl x509` signs certificates that have expired already, which `openssl ca` alone does otherwise.
-        let extensions = try self.stage.file(
-            "extensions-\(UInt32.random(in: .min ... .max))", "subjectAltName=\(names)\nextendedKeyUsage=serverAuth\n")
+            "-keyout", "\(folder)/key.pem", "-out", "\(folder)/request.pem")
+        try "".write(toFile: "\(folder)/index", atomically: true, encoding: .utf8)
+        try """
+            [ca]
+            default_ca = test
+            [test]
+            database = \(folder)/index
+            new_certs_dir = \(folder)
+            rand_serial = yes
+            default_md = sha256
+            policy = any
+            x509_extensions = extensions
+            [any]
+            commonName = supplied
+            [extensions]
+            subjectAltName = \(names)
+            extendedKeyUsage = serverAuth
+
+            """.write(toFile: "\(folder)/ca.conf", atomically: true, encoding: .utf8)
+        let year = Calendar(identifier: .gregorian).component(.year, from: Date())
+        let (start, end) = isExpired ? (year - 2, year - 1) : (year - 1, year + 1)
+        // `openssl ca`, since it is the one that takes dates in every version.
         try self.stage.run(
-            "openssl", "x509", "-req", "-in", "\(stem).request", "-CA", self.certificate, "-CAkey", self.key,
-            "-CAcreateserial", "-days", "\(days)", "-extfile", extensions, "-out", "\(stem).pem")
-        return ("\(stem).pem", "\(stem).key")
+            "openssl", "ca", "-batch", "-notext", "-config", "\(folder)/ca.conf", "-cert", self.certificate,
+            "-keyfile", self.key, "-startdate", "\(start)0101000000Z", "-enddate", "\(end)0101000000Z",
+            "-in", "\(folder)/request.pem", "-out", "\(folder)/certificate.pem")
+        return ("\(folder)/certificate.pem", "\(folder)/key.pem")
     }
 }

@@ -12,10 +12,7 @@ struct RawWebSocket {
         guard answer.hasPrefix("HTTP/1.1 101 ") else { throw Failure("the upgrade was answered with \(answer)") }
         guard greets else { return }
         try self.send(Self.hello)
-        // WELCOME: type 2, in a binary frame of less than 126 bytes.
-        let header = try self.connection.receive(2)
-        let welcome = try self.connection.receive(Int(header[1]))
-        guard header[0] == 0x82, welcome.first == 0x02 else { throw Failure("no WELCOME, but \(header) \(welcome)") }
+        _ = try self.message(0x02)
     }
 
     /// HELLO with windows of 16 KiB less one and 63 streams.
@@ -56,17 +53,30 @@ struct RawWebSocket {
         try self.connection.send(frame)
     }
 
+    /// The next frame of the server's: its first byte and its payload.
+    func frame() throws -> (first: UInt8, payload: [UInt8]) {
+        let header = try self.connection.receive(2)
+        var length = Int(header[1] & 0x7F)
+        if length == 126 {
+            let more = try self.connection.receive(2)
+            length = Int(more[0]) << 8 | Int(more[1])
+        }
+        return (header[0], try self.connection.receive(length))
+    }
+
+    /// The payload of the next binary message that begins with `type`, passing over whatever comes before it.
+    func message(_ type: UInt8) throws -> [UInt8] {
+        while true {
+            let (first, payload) = try self.frame()
+            if first == 0x82, payload.first == type { return payload }
+        }
+    }
+
     /// The code of the Close frame that the server sends, passing over whatever comes before it.
     func closeCode() throws -> Int {
         while true {
-            let header = try self.connection.receive(2)
-            var length = Int(header[1] & 0x7F)
-            if length == 126 {
-                let more = try self.connection.receive(2)
-                length = Int(more[0]) << 8 | Int(more[1])
-            }
-            let payload = try self.connection.receive(length)
-            if header[0] == 0x88 { return payload.count < 2 ? 1005 : Int(payload[0]) << 8 | Int(payload[1]) }
+            let (first, payload) = try self.frame()
+            if first == 0x88 { return payload.count < 2 ? 1005 : Int(payload[0]) << 8 | Int(payload[1]) }
         }
     }
 
