@@ -172,4 +172,22 @@ import Testing
             #expect(try stranger.message(0x02).first == 0x02)
         }
     }
+
+    @Test func `a tunnel given up and asked for again in one breath leaves no port behind`() throws {
+        try self.besideATunnel("--plain") { stage, server in
+            let before = try server.program.descriptors()
+            for _ in 1...5 {
+                let mark = server.program.mark
+                let stranger = try RawWebSocket(to: server, on: stage)
+                // LISTEN, UNLISTEN, LISTEN, for tunnel 0, while its first port may not be open yet.
+                try stranger.send([[0x10, 0, 0], [0x13, 0], [0x10, 0, 0]])
+                try server.program.event("tunnel", since: mark)
+                stranger.connection.close()
+                try server.program.line(containing: "client disconnected", since: mark)
+            }
+            try eventually("\((try? server.program.descriptors()) ?? 0) descriptors are open, \(before) were") {
+                try server.program.descriptors() <= before
+            }
+        }
+    }
 }

@@ -94,6 +94,42 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a silent end of the connection is noticed, and mended once it speaks again`(isClient: Bool) throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.server("--keepalive", "1s")
+            let tunnel = try stage.tunnel(server, to: [echo.port], arguments: ["--keepalive", "1s"])
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            let mark = tunnel.client.mark
+            let (frozen, waiting) = isClient ? (tunnel.client, server.program) : (server.program, tunnel.client)
+            frozen.signal(SIGSTOP)
+            let lost = try waiting.event("lost")
+            #expect(lost["message"]?.contains("nothing was heard for 2 s") == true)
+            if isClient { #expect(visitor.awaitEnd() == .reset) }
+            frozen.signal(SIGCONT)
+            #expect(try tunnel.client.event("tunnel", since: mark, within: Patience.long).port("url") == tunnel.port)
+            try exchange(stage.visit(tunnel.port))
+        }
+    }
+
+    @Test func `a second signal ends a server that waits for its clients`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let tunnel = try stage.tunnel(to: echo.port)
+            // Its client will not say good-bye.
+            tunnel.client.signal(SIGSTOP)
+            let server = tunnel.server.program
+            server.signal(SIGTERM)
+            try server.line(containing: "stopping")
+            let start = Date()
+            server.signal(SIGTERM)
+            #expect(try server.ended() == .code(1))
+            #expect(Date().timeIntervalSince(start) < 1.5 * Patience.slowness)
+        }
+    }
+
     @Test func `retries are counted and end with 69 when told so`() throws {
         try Stage.run { stage in
             let port = try stage.freePort()

@@ -30,4 +30,32 @@ import Testing
             try exchange(first)
         }
     }
+
+    @Test func `a server without a free descriptor waits for one at its ease`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let program = try stage.start(
+                "prlimit",
+                ["--nofile=200", "\(Toolchain.programs)/ws-tunnel-server", "--listen", "127.0.0.1:0", "--bind", "127.0.0.1", "--json"],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            let server = Server(
+                program: program, port: try program.event("ready").port("listen"), fingerprint: nil, isPlain: false)
+            let tunnel = try stage.tunnel(server, to: [echo.port])
+            let first = try stage.visit(tunnel.port)
+            try exchange(first)
+            // The kernel takes them all; the server has descriptors for some of them.
+            let crowd = try (0..<400).map { _ in try stage.visit(tunnel.port) }
+            try exchange(crowd[0])
+
+            let (start, before) = (Date(), try program.processorSeconds())
+            while Date().timeIntervalSince(start) < 2 {
+                try exchange(first)
+                usleep(50_000)
+            }
+            let share = try (program.processorSeconds() - before) / Date().timeIntervalSince(start)
+            #expect(share < 0.2 * Patience.slowness, "\(Int(share * 100)) % of a processor")
+            for visitor in crowd { visitor.close() }
+            try exchange(stage.visit(tunnel.port))
+        }
+    }
 }

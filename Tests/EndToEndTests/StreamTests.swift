@@ -119,6 +119,21 @@ import Testing
         }
     }
 
+    @Test func `visitors who leave while their service is being connected are no news`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let tunnel = try stage.tunnel(to: echo.port)
+            for _ in 1...2_000 {
+                let visitor = try Connection(to: tunnel.port)
+                try visitor.send("never mind")
+                visitor.reset()
+            }
+            try exchange(stage.visit(tunnel.port))
+            #expect(tunnel.client.count(ofLinesContaining: "cannot reach 127.0.0.1:\(echo.port)") == 0)
+            #expect(tunnel.client.events("error").isEmpty)
+        }
+    }
+
     // MARK: Bytes
 
     @Test func `one visitor's first bytes are there when it never waits for the service`() throws {

@@ -148,6 +148,17 @@ final class Program: @unchecked Sendable {
         return kibibytes * 1024
     }
 
+    /// Processor time so far.
+    func processorSeconds() throws -> Double {
+        let fields = try String(contentsOfFile: "/proc/\(self.pid)/stat", encoding: .utf8)
+            .components(separatedBy: ") ").last?.split(separator: " ") ?? []
+        // proc(5): utime and stime, the 14th and 15th field, in ticks.
+        guard fields.count > 13, let user = Double(fields[11]), let system = Double(fields[12]) else {
+            throw Failure("/proc/\(self.pid)/stat has no processor time")
+        }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     func descriptors() throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: "/proc/\(self.pid)/fd").count
     }

@@ -53,6 +53,12 @@ struct RawWebSocket {
         try self.connection.send(frame)
     }
 
+    /// Several proper messages in one write.
+    func send(_ messages: [[UInt8]]) throws {
+        // A mask of zeros changes nothing.
+        try self.connection.send(messages.flatMap { [0x82, 0x80 | UInt8($0.count), 0, 0, 0, 0] + $0 })
+    }
+
     /// The next frame of the server's: its first byte and its payload.
     func frame() throws -> (first: UInt8, payload: [UInt8]) {
         let header = try self.connection.receive(2)
