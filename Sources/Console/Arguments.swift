@@ -33,7 +33,7 @@ package struct OutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("How log lines look: text, logfmt or json.", valueName: "format"))
     package var logFormat = LogFormat.text
 
-    @Option(help: ArgumentHelp("The least important lines to log: trace, debug, info, notice, warning, error.", valueName: "level"))
+    @Option(help: ArgumentHelp("The least important lines to log.", valueName: "level"))
     package var logLevel = LogLevelArgument.info
 
     package init() {}

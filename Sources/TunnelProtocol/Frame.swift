@@ -5,21 +5,22 @@
 ///     0x20 ... 0x3F   streams of the link         likewise
 ///     0x40 ...        frames of later versions that must not be ignored
 ///
-/// DATA is not here: its payload is delivered in parts and never held as a whole (`FrameDecoder`, `DataHeader`).
+/// DATA is not here: its payload is delivered in parts and never held as a whole (`FrameDecoder`, `DataHeader`). The larger
+/// frames are rare and `indirect`: values of this type are moved about with every DATA too.
 package enum Frame: Equatable, Sendable {
-    case hello(Hello)
-    case welcome(Welcome)
+    indirect case hello(Hello)
+    indirect case welcome(Welcome)
     case acknowledgement(count: UInt64)
     case ping(UInt64)
     case pong(UInt64)
     case goAway(GoAway)
 
-    case listen(Listen)
-    case listening(Listening)
-    case refused(Refused)
+    indirect case listen(Listen)
+    indirect case listening(Listening)
+    indirect case refused(Refused)
     case unlisten(TunnelNumber)
 
-    case open(Open)
+    indirect case open(Open)
     case opened(StreamID)
     case finish(StreamID)
     case reset(StreamID, ResetCode)

@@ -24,7 +24,8 @@ package struct FrameDecoder: Sendable {
     }
 
     private var state = State.between
-    private var held = ByteBuffer()
+    /// Never more than the bound; tests watch where it lies.
+    private(set) var held = ByteBuffer()
 
     package init() {}
 

@@ -29,7 +29,10 @@ package struct Keepalive: Equatable, Sendable {
         self.nextPing = now
     }
 
-    package var nextDeadline: Instant { min(self.nextPing, self.lastHeard + self.timeout) }
+    package var nextDeadline: Instant { min(self.nextPing, self.silenceDeadline) }
+
+    /// When the peer, if nothing comes from it, is dead.
+    package var silenceDeadline: Instant { self.lastHeard + self.timeout }
 
     /// Anything at all came from the peer.
     package mutating func heard(now: Instant) {
@@ -47,8 +50,7 @@ package struct Keepalive: Equatable, Sendable {
 
     /// - Parameter jitter: In -1 ... 1; the next interval is that many tenths longer or shorter.
     package mutating func timeReached(now: Instant, jitter: Double) -> Action {
-        let silence = now - self.lastHeard
-        if silence >= self.timeout { return .dead(silence: silence) }
+        guard now < self.silenceDeadline else { return .dead(silence: now - self.lastHeard) }
         guard now >= self.nextPing else { return .wait }
         self.nextPing = now + self.interval * (1 + 0.1 * min(1, max(-1, jitter)))
         self.counter += 1

@@ -51,9 +51,17 @@ package enum Limits {
         /// 10 Mbit/s, so nobody waits longer than that behind each other stream.
         package static let contendedFrameBytes = 16_384
 
+        /// A piece up to this long is joined to the one it waits behind: copying it costs less than a frame of its own.
+        package static let joinedBytes = 1_024
+
         /// Frames other than DATA that wait to be sent. A peer that makes us answer and does not read the answers is
-        /// cut when they pile up. Two for each stream, and some.
-        package static let queuedControlFrames = 2 * streams + 1_024
+        /// cut when they pile up. Four for each stream are honest (OPEN or OPENED, CREDIT for each half of a window that
+        /// was granted, RESET), and some.
+        package static let queuedControlFrames = 4 * streams + 1_024
+
+        /// Frames other than DATA that wait to be sent at which no stream is opened any more. Visitors who come and go
+        /// while the connection stands still leave two each; it is not the peer who has to answer for them.
+        package static let queuedControlFramesAtOpen = streams
 
         /// Tunnels of one session: more than any configuration file lists by hand, few enough to keep a port range.
         package static let tunnels = 256

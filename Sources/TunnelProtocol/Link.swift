@@ -16,7 +16,7 @@ package final class Link {
 
     package enum Event: Equatable, Sendable {
         /// The peer opened a stream.
-        case opened(Frame.Open)
+        indirect case opened(Frame.Open)
         /// The service accepted the connection of a stream opened here.
         case connected(StreamID)
         case data(StreamID, ByteBuffer)
@@ -24,9 +24,9 @@ package final class Link {
         case reset(StreamID, ResetCode)
         /// The stream takes bytes again, after `send` had said it takes no more.
         case sendable(StreamID)
-        case listen(Frame.Listen)
-        case listening(Frame.Listening)
-        case refused(Frame.Refused)
+        indirect case listen(Frame.Listen)
+        indirect case listening(Frame.Listening)
+        indirect case refused(Frame.Refused)
         case unlisten(TunnelNumber)
     }
 
@@ -38,13 +38,13 @@ package final class Link {
 
     private let role: Role
     private let terms: Frame.Terms
-    private var peerTerms: Frame.Terms
-    private var streams: [StreamID: Stream] = [:]
+    private let peerTerms: Frame.Terms
+    private(set) var streams: [StreamID: Stream] = [:]
     private var nextStream: UInt64
     private var highestPeerStream: UInt64 = 0
     private var ownStreams: UInt64 = 0
     private var peerStreams: UInt64 = 0
-    private var windowBudget = Limits.Implementation.linkWindowBudgetBytes
+    private(set) var windowBudget = Limits.Implementation.linkWindowBudgetBytes
     private var roundTrip = Duration.zero
 
     private var scheduler = Scheduler()
@@ -74,9 +74,11 @@ package final class Link {
 
     // MARK: What the sockets beyond decide
 
-    /// A new stream to the peer, or `nil` while the peer takes no more of them.
+    /// A new stream to the peer, or `nil` while the peer takes no more of them, or reads too little to learn of it.
     package func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
-        guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum else { return nil }
+        guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum,
+            self.control.count < Limits.Implementation.queuedControlFramesAtOpen
+        else { return nil }
         let id = StreamID(self.nextStream)
         self.nextStream += 2
         self.ownStreams += 1
@@ -87,7 +89,8 @@ package final class Link {
 
     /// The service accepted the connection of a stream the peer opened.
     package func connected(_ id: StreamID) {
-        guard self.streams[id] != nil else { return }
+        guard let stream = self.streams[id], !stream.isConnected else { return }
+        stream.isConnected = true
         self.enqueue(.opened(id))
     }
 
@@ -96,7 +99,6 @@ package final class Link {
     /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
     package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
-        guard bytes.readableBytes > 0 else { return stream.takesBytes }
         let takesMore = stream.enqueue(bytes)
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
         return takesMore
@@ -164,7 +166,10 @@ package final class Link {
         case .opened(let id):
             guard self.isOwn(id) else { throw PeerViolation(.streamState, "OPENED for its own stream \(id)") }
             try self.requireKnown(id, "OPENED")
-            if self.streams[id] != nil { self.events.append(.connected(id)) }
+            guard let stream = self.streams[id] else { return }
+            guard !stream.isConnected else { throw PeerViolation(.streamState, "OPENED twice on stream \(id)") }
+            stream.isConnected = true
+            self.events.append(.connected(id))
         case .finish(let id):
             try self.requireKnown(id, "FIN")
             guard let stream = self.streams[id] else { return }
@@ -176,6 +181,7 @@ package final class Link {
             if self.remove(id) { self.events.append(.reset(id, code)) }
         case .credit(let id, let bytes):
             try self.requireKnown(id, "CREDIT")
+            guard bytes > 0 else { throw PeerViolation(.flowControl, "CREDIT of 0 bytes on stream \(id)") }
             guard let stream = self.streams[id] else { return }
             try stream.addCredit(bytes)
             if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
@@ -233,11 +239,11 @@ package final class Link {
                 continue
             }
             guard stream.hasSomethingToSend else {
-                self.scheduler.rest(&stream.turn)
+                self.scheduler.leave(&stream.turn)
                 continue
             }
             if stream.owesOnlyFinish {
-                self.scheduler.drop()
+                self.scheduler.leave(&stream.turn)
                 stream.finishSent()
                 self.removeIfFinished(stream)
                 self.sent += 1
@@ -251,8 +257,7 @@ package final class Link {
             let payload = stream.dequeue(
                 atMost: isContended
                     ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
-            // Alone, nobody is owed anything: a debt run up then would only delay it once others come.
-            if isContended { stream.turn.deficit -= payload.readableBytes }
+            self.scheduler.sent(payload.readableBytes, &stream.turn)
             if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
             if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
             self.sent += 1
@@ -277,7 +282,7 @@ package final class Link {
 
     /// A stream that has been opened, even if it is gone by now: frames for it may have crossed its end.
     private func requireKnown(_ id: StreamID, _ frame: StaticString) throws(PeerViolation) {
-        guard self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
+        guard id.value > 0, self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
             throw PeerViolation(.streamState, "\(frame) for stream \(id), which was never opened")
         }
     }

@@ -8,8 +8,8 @@ package import struct NIOCore.ByteBuffer
 package struct LinkConnection: Sendable {
     package enum Input: Equatable, Sendable {
         /// A client greets; answer with `welcome(_:now:)`.
-        case hello(Frame.Hello)
-        case welcome(Frame.Welcome)
+        indirect case hello(Frame.Hello)
+        indirect case welcome(Frame.Welcome)
         case link(FrameDecoder.Output)
         case acknowledgement(UInt64)
         case goAway(Frame.GoAway)
@@ -47,7 +47,9 @@ package struct LinkConnection: Sendable {
     /// The shortest round trip seen on this connection.
     package var roundTrip: Duration? { self.keepalive.roundTrip }
 
-    package var nextDeadline: Instant { self.keepalive.nextDeadline }
+    package var nextDeadline: Instant {
+        self.isEstablished ? self.keepalive.nextDeadline : self.keepalive.silenceDeadline
+    }
 
     // MARK: Inputs
 
@@ -68,11 +70,10 @@ package struct LinkConnection: Sendable {
 
     /// - Parameter jitter: See `Keepalive.timeReached`.
     package mutating func timeReached(now: Instant, jitter: Double) -> Keepalive.Action {
+        // No PING may precede the greeting; the first one, which measures the path, waits for its end.
+        guard now >= self.nextDeadline else { return .wait }
         let action = self.keepalive.timeReached(now: now, jitter: jitter)
-        // Before the greeting, silence is bounded by the handshake's own deadline, and nothing may precede it.
-        guard case .ping(let payload) = action else { return action }
-        guard self.state == .established else { return .wait }
-        self.outbound.append(.ping(payload))
+        if case .ping(let payload) = action { self.outbound.append(.ping(payload)) }
         return action
     }
 
@@ -91,7 +92,10 @@ package struct LinkConnection: Sendable {
             guard self.state == .awaitingWelcome else { throw Self.unexpected("WELCOME") }
             self.state = .established
             return .welcome(welcome)
-        case .frame(.goAway(let goAway)): return .goAway(goAway)
+        case .frame(.goAway(let goAway)):
+            // A server may leave before it welcomes; a client that leaves before it greets has nothing to say.
+            guard self.state != .awaitingHello else { throw Self.unexpected("GOAWAY before HELLO") }
+            return .goAway(goAway)
         case .ignored(let type) where type < Limits.Specification.firstLinkFrameType: return nil
         case .data, .frame, .ignored:
             guard self.state == .established else { throw Self.unexpected("a frame before the greeting") }

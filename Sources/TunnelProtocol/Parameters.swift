@@ -38,11 +38,12 @@ extension ByteBuffer {
         self.writeVarint(value)
     }
 
-    /// Left out when empty; cut at a character's edge to what a receiver accepts.
+    /// Left out when empty. Made acceptable to its receiver: a space for each control character (texts come from users and
+    /// from the system's messages), and cut at a character's edge.
     mutating func writeParameter(_ key: ParameterKey, text: String) {
-        guard !text.isEmpty else { return }
-        var text = text
+        var text = String(text.map { $0.unicodeScalars.contains(where: \.isControl) ? " " : $0 })
         while text.utf8.count > Limits.Specification.textBytes { text.removeLast() }
+        guard !text.isEmpty else { return }
         self.writeVarint(key.rawValue)
         self.writeVarint(UInt64(text.utf8.count))
         self.writeString(text)
@@ -127,7 +128,7 @@ struct Parameters {
         guard let bytes = self.bytes(key) else { return "" }
         guard bytes.readableBytes <= Limits.Specification.textBytes,
             let text = String(validating: bytes.readableBytesView, as: UTF8.self),
-            text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) })
+            !text.unicodeScalars.contains(where: \.isControl)
         else { throw self.malformed(key) }
         return text
     }
@@ -183,6 +184,13 @@ struct Parameters {
 
     private func malformed(_ key: ParameterKey) -> PeerViolation {
         PeerViolation(.malformedFrame, "\(self.frame) lacks a well-formed parameter \(key.rawValue)")
+    }
+}
+
+extension Unicode.Scalar {
+    /// C0, delete, C1: what could move a terminal's cursor or begin a line of a log.
+    fileprivate var isControl: Bool {
+        self.value < 0x20 || (0x7F...0x9F).contains(self.value)
     }
 }
 

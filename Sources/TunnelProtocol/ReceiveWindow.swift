@@ -36,7 +36,8 @@ package struct ReceiveWindow: Equatable, Sendable {
     package mutating func take(_ count: Int, now: Instant, roundTrip: Duration, budget: inout Int) -> Int? {
         precondition(count <= self.unread, "took \(count) bytes of \(self.unread)")
         self.unread -= count
-        guard self.size - self.granted - self.unread >= self.size / 2 else { return nil }
+        // At least one byte: half of the smallest window is none, and a CREDIT of none is a violation.
+        guard self.size - self.granted - self.unread >= max(1, self.size / 2) else { return nil }
         if let lastCredit, now - lastCredit < max(roundTrip, Self.shortestRoundTrip) * 2 {
             let growth = min(self.size, Limits.Implementation.maximumWindowBytes - self.size, budget)
             self.size += max(0, growth)

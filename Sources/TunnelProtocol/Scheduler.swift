@@ -3,12 +3,14 @@ internal import DequeModule
 /// Whose turn it is to send: deficit round robin over the streams that have something to send, with those that have
 /// just begun served first (as in FQ-CoDel, RFC 8290 §4.2).
 ///
-///     idle ──has something──▶ fresh ──share used, or nothing left──▶ waiting ──nothing left at its turn──▶ idle
+///     idle ──has something──▶ fresh ──share used, or nothing left──▶ waiting ──nothing to send at its turn──▶ idle
 ///                                                                     ▲    │
 ///                                                                     └────┘ share used: a new share, to the end
 ///
-/// A short exchange is sent from `fresh`, ahead of all bulk. A stream that empties its queue there still passes through
-/// `waiting` once before it can be fresh again, so that sending in small bites earns no more than a fair share.
+/// A short exchange is sent from `fresh`, ahead of all bulk. Being fresh again has to be earned: a stream that empties its
+/// queue passes through `waiting` once, and as long as it has sent more than one share on the way it stays there. So sending
+/// in bites, small or large, earns no more than a fair share. And streams without end that are fresh only slow bulk down:
+/// after `freshTurns` of them one frame is sent from `waiting`.
 struct Scheduler: Sendable {
     /// One stream's place in it; stored with the stream.
     struct Turn: Equatable, Sendable {
@@ -16,50 +18,85 @@ struct Scheduler: Sendable {
         var place = Place.idle
         /// Bytes it may still send before the next one's turn.
         var deficit = 0
+        /// Bytes it has sent, while others waited, since it was last idle.
+        var spent = 0
     }
+
+    private static let share = Limits.Implementation.contendedFrameBytes
+
+    /// Bulk keeps a ninth of the line at the least, and a short exchange waits for one more frame in nine.
+    private static let freshTurns = 8
 
     /// A stream that was reset stays listed until its turn comes, and is then dropped.
     private var fresh = Deque<StreamID>()
     private var waiting = Deque<StreamID>()
+    /// Turns taken from `fresh` since a frame was sent from `waiting`.
+    private var turnsAhead = 0
 
     /// Whether more than one stream has, or had a moment ago, something to send.
     var isContended: Bool { self.fresh.count + self.waiting.count > 1 }
 
     var isEmpty: Bool { self.fresh.isEmpty && self.waiting.isEmpty }
 
-    /// The stream whose turn it is; it stays there until `next(_:)`, `drop()` or `rest(_:)` moves it.
-    var current: StreamID? { self.fresh.first ?? self.waiting.first }
+    /// The stream whose turn it is; it stays there until `next(_:)`, `rest(_:)`, `leave(_:)` or `drop()` moves it.
+    var current: StreamID? { self.servesFresh ? self.fresh.first : self.waiting.first }
+
+    private var servesFresh: Bool {
+        !self.fresh.isEmpty && (self.turnsAhead < Self.freshTurns || self.waiting.isEmpty)
+    }
 
     mutating func enqueue(_ stream: StreamID, _ turn: inout Turn) {
         guard turn.place == .idle else { return }
-        turn = Turn(place: .fresh, deficit: Limits.Implementation.contendedFrameBytes)
+        turn = Turn(place: .fresh, deficit: Self.share)
         self.fresh.append(stream)
+    }
+
+    /// The current stream has sent bytes. Alone, nobody is owed anything: a debt run up then would only delay it once
+    /// others come.
+    mutating func sent(_ count: Int, _ turn: inout Turn) {
+        guard self.isContended else { return }
+        turn.deficit -= count
+        turn.spent += count
+        if turn.place == .waiting { self.turnsAhead = 0 }
     }
 
     /// The current stream has used its share: a new one, at the end of the line.
     mutating func next(_ turn: inout Turn) {
-        turn.deficit += Limits.Implementation.contendedFrameBytes
-        turn.place = .waiting
-        self.waiting.append(self.removeCurrent())
+        self.wait(self.remove(turn), &turn)
     }
 
-    /// The current stream has nothing it may send.
+    /// The current stream has sent all that it may.
     mutating func rest(_ turn: inout Turn) {
-        let stream = self.removeCurrent()
-        guard turn.place == .fresh, !self.waiting.isEmpty else {
+        let isAlone = !self.isContended
+        let stream = self.remove(turn)
+        if isAlone || turn.place == .waiting && turn.spent <= Self.share {
             turn.place = .idle
-            return
+        } else {
+            self.wait(stream, &turn)
         }
-        turn.place = .waiting
-        self.waiting.append(stream)
+    }
+
+    /// The current stream has nothing to send that takes a turn.
+    mutating func leave(_ turn: inout Turn) {
+        _ = self.remove(turn)
+        turn.place = .idle
     }
 
     /// The current stream is gone.
     mutating func drop() {
-        _ = self.removeCurrent()
+        if self.servesFresh { self.fresh.removeFirst() } else { self.waiting.removeFirst() }
     }
 
-    private mutating func removeCurrent() -> StreamID {
-        self.fresh.isEmpty ? self.waiting.removeFirst() : self.fresh.removeFirst()
+    private mutating func wait(_ stream: StreamID, _ turn: inout Turn) {
+        if turn.deficit <= 0 { turn.deficit += Self.share }
+        turn.place = .waiting
+        self.waiting.append(stream)
+    }
+
+    /// Takes the current stream, which is the first where its turn says it is.
+    private mutating func remove(_ turn: Turn) -> StreamID {
+        guard turn.place == .fresh else { return self.waiting.removeFirst() }
+        self.turnsAhead += 1
+        return self.fresh.removeFirst()
     }
 }

@@ -11,13 +11,15 @@ final class Stream {
     let id: StreamID
     private(set) var sending = Sending.open
     private(set) var receivingIsFinished = false
+    /// Whether OPENED has been sent, or has come.
+    var isConnected = false
     /// Its place among those that want to send.
     var turn = Scheduler.Turn()
     /// What the peer may still send us.
     var window: ReceiveWindow
 
-    private var queue = Deque<ByteBuffer>()
-    private var queuedBytes = 0
+    private(set) var queue = Deque<ByteBuffer>()
+    private(set) var queuedBytes = 0
     /// Bytes we may still send.
     private(set) var credit: UInt64
     private var isHeldBack = false
@@ -43,21 +45,28 @@ final class Stream {
     /// All that is left to send is the FIN.
     var owesOnlyFinish: Bool { self.queue.isEmpty && self.sending == .finishing }
 
-    /// Small pieces fill up what room the last one's storage has, so that many of them neither hold many times their size nor
-    /// become many frames.
+    /// Pieces that fit into the last one's storage, and small ones in any case, are joined to it: each that waits alone costs
+    /// a frame, and a buffer many times its size.
     ///
     /// - Returns: Whether it takes more.
     func enqueue(_ bytes: ByteBuffer) -> Bool {
+        let count = bytes.readableBytes
         let last = self.queue.count - 1
-        if last >= 0, self.queue[last].writableBytes >= bytes.readableBytes {
+        if last >= 0, self.joins(count, to: self.queue[last]) {
             self.queue[last].writeImmutableBuffer(bytes)
-        } else {
+        } else if count > 0 {
             self.queue.append(bytes)
         }
-        self.queuedBytes += bytes.readableBytes
+        self.queuedBytes += count
         let takesMore = self.takesBytes
         self.isHeldBack = !takesMore
         return takesMore
+    }
+
+    private func joins(_ count: Int, to last: ByteBuffer) -> Bool {
+        last.writableBytes >= count
+            || count <= Limits.Implementation.joinedBytes
+                && last.readableBytes + count <= Limits.Implementation.contendedFrameBytes
     }
 
     /// Takes the front of the queue, within the credit.
@@ -78,7 +87,7 @@ final class Stream {
     }
 
     func addCredit(_ bytes: UInt64) throws(PeerViolation) {
-        guard bytes > 0, bytes <= Limits.Specification.windowBytes - self.credit else {
+        guard bytes <= Limits.Specification.windowBytes - self.credit else {
             throw PeerViolation(
                 .flowControl, "CREDIT of \(bytes) bytes on top of \(self.credit) on stream \(self.id)")
         }
@@ -93,7 +102,6 @@ final class Stream {
     /// FIN is sent.
     func finishSent() {
         self.sending = .finished
-        self.turn = Scheduler.Turn()
     }
 
     /// FIN has come.

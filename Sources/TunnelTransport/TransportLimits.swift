@@ -39,6 +39,7 @@ package enum TransportLimits {
     /// bytes for a slow reader would keep 64 KiB alive each.
     static let pinningFactor = 4
 
-    /// Payloads at least this long are encrypted where they lie, shorter ones are gathered: one TLS record.
-    static let directWriteBytes = 16 * 1024
+    /// Payloads at least this long are encrypted where they lie, shorter ones are gathered. Longer than a frame under
+    /// contention: those are slices of one read, and writing headers in front of one would copy what the others share.
+    static let directWriteBytes = 32 * 1024
 }

@@ -1,0 +1,132 @@
+import Testing
+
+@testable import TunnelProtocol
+
+struct ReceiveWindowTests {
+    private static let never = Duration.zero
+
+    @Test(arguments: 0..<200 as Range<UInt64>)
+    func `credit is conserved whatever the order of receive and take`(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let initial = [1, 2, 3, 100, 65_536, 262_144, 16 << 20, 17 << 20].randomElement(using: &random) ?? 1
+        var window = ReceiveWindow(size: initial)
+        let whole = Int.random(in: 0...(4 * initial), using: &random)
+        var budget = whole
+        var now = Instant.start
+        var credit = initial  // What the peer has.
+        for _ in 0..<300 {
+            if random.chance(50) {
+                let count = Int.random(in: 0...window.granted, using: &random)
+                try window.receive(count)
+                credit -= count
+            } else {
+                let count = Int.random(in: 0...window.unread, using: &random)
+                if let returned = window.take(count, now: now, roundTrip: .milliseconds(50), budget: &budget) {
+                    #expect(returned > 0, "seed \(seed)")
+                    credit += returned
+                }
+            }
+            now = now + .milliseconds(Int.random(in: 0...100, using: &random))
+            #expect(credit == window.granted, "seed \(seed)")
+            #expect(window.granted >= 0 && window.unread >= 0, "seed \(seed)")
+            #expect(window.granted + window.unread <= window.size, "seed \(seed)")
+            #expect(window.size <= max(initial, Limits.Implementation.maximumWindowBytes), "seed \(seed)")
+            #expect(budget >= 0 && window.size - initial == whole - budget, "seed \(seed)")
+            // A peer is never left without credit once everything has been taken.
+            #expect(window.unread > 0 || window.granted > 0, "seed \(seed)")
+        }
+    }
+
+    @Test func `credit goes back once half the window is free, and not for less`() throws {
+        var window = ReceiveWindow(size: 1_000)
+        var budget = 0
+        try window.receive(1_000)
+        #expect(window.take(499, now: .start, roundTrip: Self.never, budget: &budget) == nil)
+        #expect(window.take(1, now: .start, roundTrip: Self.never, budget: &budget) == 500)
+        #expect(window.take(499, now: .start, roundTrip: Self.never, budget: &budget) == nil)
+        #expect(window.take(1, now: .start, roundTrip: Self.never, budget: &budget) == 500)
+        #expect(window.granted == 1_000)
+    }
+
+    @Test func `one byte beyond what was granted is a violation`() throws {
+        var window = ReceiveWindow(size: 10)
+        try window.receive(10)
+        #expect(violation { try window.receive(1) } == .flowControl)
+        #expect(window.granted == 0 && window.unread == 10, "a refused byte changes nothing")
+    }
+
+    @Test func `the smallest windows return credit as soon as they are free, and never none`() throws {
+        for size in [0, 1, 2, 3] {
+            var window = ReceiveWindow(size: size)
+            var budget = 0
+            #expect(window.take(0, now: .start, roundTrip: Self.never, budget: &budget) == nil, "size \(size)")
+            guard size > 0 else { continue }
+            try window.receive(size)
+            #expect(window.take(size, now: .start, roundTrip: Self.never, budget: &budget) == size)
+        }
+    }
+
+    @Test func `a window whose half is used up within two round trips doubles, and a slower one does not`() throws {
+        var window = ReceiveWindow(size: 1_000)
+        var budget = 1_000_000
+        func halfTaken(at seconds: Double) throws -> Int? {
+            try window.receive(window.size / 2)
+            return window.take(window.size / 2, now: .at(seconds), roundTrip: .seconds(1), budget: &budget)
+        }
+        #expect(try halfTaken(at: 0) == 500)
+        #expect(try halfTaken(at: 2) == 500, "two round trips: fast enough")
+        #expect(window.size == 1_000)
+        #expect(try halfTaken(at: 3.9) == 1_500)
+        #expect(window.size == 2_000)
+        #expect(budget == 999_000)
+    }
+
+    @Test func `a window grows no further than its limit and the budget`() throws {
+        var window = ReceiveWindow(size: 12 << 20)
+        var budget = 3 << 20
+        for _ in 0..<5 {
+            let count = window.granted
+            try window.receive(count)
+            _ = window.take(count, now: .start, roundTrip: .seconds(1), budget: &budget)
+        }
+        #expect(window.size == 15 << 20)
+        #expect(budget == 0)
+        budget = 100 << 20
+        let count = window.granted
+        try window.receive(count)
+        _ = window.take(count, now: .start, roundTrip: .seconds(1), budget: &budget)
+        #expect(window.size == Limits.Implementation.maximumWindowBytes)
+        #expect(budget == 99 << 20)
+    }
+
+    /// The receiver of a fast sender over a long path: the window settles where it no longer holds the sender back.
+    @Test(arguments: [1, 20, 100, 300])
+    func `a window follows the path's bandwidth-delay product`(milliseconds: Int) throws {
+        let bytesPerSecond = 50_000_000.0
+        let roundTrip = Duration.milliseconds(milliseconds)
+        var window = ReceiveWindow(size: Limits.Implementation.initialWindowBytes)
+        var budget = Limits.Implementation.linkWindowBudgetBytes
+        var now = Instant.start
+        // Each window takes its time on the line, and at least a round trip.
+        for _ in 0..<100 {
+            let count = window.granted
+            let time = max(Duration.seconds(Double(count) / bytesPerSecond), roundTrip)
+            for half in [count / 2, count - count / 2] {
+                now = now + time / 2
+                try window.receive(half)
+                _ = window.take(half, now: now, roundTrip: roundTrip, budget: &budget)
+            }
+        }
+        let product = Int(bytesPerSecond * Double(milliseconds) / 1_000)
+        #expect(window.size >= min(product, Limits.Implementation.maximumWindowBytes))
+        #expect(window.size <= max(Limits.Implementation.initialWindowBytes, 8 * product))
+    }
+
+    @Test func `taking more than was received stops the program`() async {
+        await #expect(processExitsWith: .failure) {
+            var window = ReceiveWindow(size: 10)
+            var budget = 0
+            _ = window.take(1, now: Instant(nanoseconds: 0), roundTrip: .zero, budget: &budget)
+        }
+    }
+}
