@@ -56,5 +56,8 @@ let package = Package(
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
+        .testTarget(name: "HouseTests", swiftSettings: strict),
+        // Drives the built programs from outside; nothing of them is linked in.
+        .testTarget(name: "EndToEndTests", exclude: ["Peers"], swiftSettings: strict),
     ]
 )

@@ -1,0 +1,95 @@
+import Foundation
+
+/// A WebSocket spoken by hand, to a server without TLS, that may break any rule.
+struct RawWebSocket {
+    let connection: Connection
+
+    /// Opens it properly, and greets unless told otherwise.
+    init(to server: Server, on stage: Stage, greets: Bool = true) throws {
+        self.connection = try stage.visit(server.port)
+        try self.connection.send(Self.request(key: stage.key))
+        let answer = try self.readHead()
+        guard answer.hasPrefix("HTTP/1.1 101 ") else { throw Failure("the upgrade was answered with \(answer)") }
+        guard greets else { return }
+        try self.send(Self.hello)
+        _ = try self.message(0x02)
+    }
+
+    /// HELLO with windows of 16 KiB less one and 63 streams.
+    static let hello: [UInt8] = [0x01, 0x02, 2, 0x7F, 0xFF, 0x03, 1, 63]
+
+    static func request(key: String, extra: String = "") -> String {
+        """
+        GET /_ws-tunnel/v1 HTTP/1.1\r
+        Host: localhost\r
+        Connection: Upgrade\r
+        Upgrade: websocket\r
+        Sec-WebSocket-Version: 13\r
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
+        Sec-WebSocket-Protocol: ws-tunnel.1\r
+        Authorization: Bearer \(key)\r
+        \(extra)\r
+
+        """
+    }
+
+    /// One frame.
+    ///
+    /// - Parameters:
+    ///   - first: FIN, reserved bits and opcode.
+    ///   - length: What the header claims; by default the truth.
+    func send(_ payload: [UInt8], first: UInt8 = 0x82, isMasked: Bool = true, length: Int? = nil) throws {
+        let length = length ?? payload.count
+        let mask: [UInt8] = isMasked ? [0x12, 0x34, 0x56, 0x78] : []
+        var frame = [first]
+        let flag: UInt8 = isMasked ? 0x80 : 0
+        if length < 126 {
+            frame.append(flag | UInt8(length))
+        } else {
+            frame += [flag | 126, UInt8(length >> 8 & 0xFF), UInt8(length & 0xFF)]
+        }
+        frame += mask
+        frame += isMasked ? payload.enumerated().map { $1 ^ mask[$0 % 4] } : payload
+        try self.connection.send(frame)
+    }
+
+    /// Several proper messages in one write.
+    func send(_ messages: [[UInt8]]) throws {
+        // A mask of zeros changes nothing.
+        try self.connection.send(messages.flatMap { [0x82, 0x80 | UInt8($0.count), 0, 0, 0, 0] + $0 })
+    }
+
+    /// The next frame of the server's: its first byte and its payload.
+    func frame() throws -> (first: UInt8, payload: [UInt8]) {
+        let header = try self.connection.receive(2)
+        var length = Int(header[1] & 0x7F)
+        if length == 126 {
+            let more = try self.connection.receive(2)
+            length = Int(more[0]) << 8 | Int(more[1])
+        }
+        return (header[0], try self.connection.receive(length))
+    }
+
+    /// The payload of the next binary message that begins with `type`, passing over whatever comes before it.
+    func message(_ type: UInt8) throws -> [UInt8] {
+        while true {
+            let (first, payload) = try self.frame()
+            if first == 0x82, payload.first == type { return payload }
+        }
+    }
+
+    /// The code of the Close frame that the server sends, passing over whatever comes before it.
+    func closeCode() throws -> Int {
+        while true {
+            let (first, payload) = try self.frame()
+            if first == 0x88 { return payload.count < 2 ? 1005 : Int(payload[0]) << 8 | Int(payload[1]) }
+        }
+    }
+
+    /// An HTTP head, with the empty line at its end.
+    func readHead() throws -> String {
+        var head: [UInt8] = []
+        while !head.suffix(4).elementsEqual([13, 10, 13, 10]) { head += try self.connection.receive(1) }
+        return String(decoding: head, as: UTF8.self)
+    }
+}

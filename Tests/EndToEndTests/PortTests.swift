@@ -1,0 +1,110 @@
+import Foundation
+import Testing
+
+/// Who gets which public port.
+@Suite struct PortTests {
+    @Test func `several clients expose several services each`() throws {
+        try Stage.run { stage in
+            let server = try stage.server()
+            let tunnels = try (0..<3).map { client in
+                let services = try (0..<3).map { number in
+                    try stage.service { try $0.send("service \(number) of client \(client)") }
+                }
+                return try stage.tunnel(server, to: services.map(\.port))
+            }
+            #expect(Set(tunnels.flatMap(\.ports)).count == 9)
+            for (client, tunnel) in tunnels.enumerated() {
+                for (number, port) in tunnel.ports.enumerated() {
+                    let visitor = try stage.visit(port)
+                    #expect(try visitor.receiveText(21) == "service \(number) of client \(client)")
+                }
+            }
+        }
+    }
+
+    @Test func `a port that is asked for is given, and a taken one ends the client with 73`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.server()
+            let port = try stage.freePort()
+            let first = try stage.tunnel(server, to: [echo.port], arguments: ["--remote-port", "\(port)"])
+            #expect(first.port == port)
+            let second = try stage.client(["--server", server.url, "--expose", "\(echo.port),port=\(port)"])
+            #expect(try second.ended() == .code(73))
+            try second.line(containing: "port \(port) is taken")
+            #expect(try second.event("error").number("code") == 73)
+            // Somebody else's program is no different from somebody else's tunnel.
+            let third = try stage.client(["--server", server.url, "--expose", "8000", "--remote-port", "\(echo.port)"])
+            #expect(try third.ended() == .code(73))
+            try exchange(stage.visit(port))
+        }
+    }
+
+    @Test(arguments: [SIGTERM, SIGKILL])
+    func `a port is free again as soon as its client is gone`(signal: Int32) throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.server()
+            let first = try stage.tunnel(server, to: [echo.port])
+            // A stream is open: its socket must not hold the port either.
+            let visitor = try stage.visit(first.port)
+            try exchange(visitor)
+            first.client.signal(signal)
+            _ = try first.client.ended()
+            try server.program.event("tunnel-closed")
+            #expect(visitor.awaitEnd() != .none)
+            let second = try stage.tunnel(server, to: [echo.port], arguments: ["--remote-port", "\(first.port)"])
+            #expect(second.port == first.port)
+            try exchange(stage.visit(second.port))
+        }
+    }
+
+    @Test func `a server's range of ports is kept, and when it is used up that is said`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let first = try stage.freePort()
+            let server = try stage.server("--tcp-ports", "\(first)-\(first + 1)")
+            let tunnel = try stage.tunnel(server, to: [echo.port])
+            #expect((first...first + 1).contains(tunnel.port))
+            let outside = try stage.client(["--server", server.url, "--expose", "\(echo.port),port=\(first + 2)"])
+            #expect(try outside.ended() == .code(1))
+            try outside.line(containing: "port \(first + 2) is not among this server's ports for tunnels (\(first)-\(first + 1))")
+
+            _ = try stage.tunnel(server, to: [echo.port])
+            let third = try stage.client(["--server", server.url, "--expose", "\(echo.port)"])
+            try third.line(containing: "no port of this server's range is free")
+            // It waits for its turn.
+            tunnel.client.signal(SIGTERM)
+            #expect(try third.event("tunnel").port("url") == tunnel.port)
+        }
+    }
+
+    @Test func `ports below 1024 belong to the system`() throws {
+        try Stage.run { stage in
+            let server = try stage.server()
+            let client = try stage.client(["--server", server.url, "--expose", "8000", "--remote-port", "80"])
+            #expect(try client.ended() == .code(1))
+            try client.line(containing: "port 80 is not among this server's ports")
+        }
+    }
+
+    @Test(arguments: ["0", "http://127.0.0.1:8000", "127.0.0.1", "8000,port=0", "8000,colour=red", "unix:"])
+    func `what cannot be exposed is said before anything starts`(address: String) throws {
+        try Stage.run { stage in
+            let client = try stage.client(["--server", "wss://localhost:1", "--expose", address])
+            #expect(try client.ended() == .code(78))
+            try client.line(containing: "cannot expose \(address)")
+        }
+    }
+
+    @Test func `a server that cannot listen says so`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.start(
+                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:\(echo.port)"],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            #expect(try server.ended() == .code(1))
+            try server.line(containing: "cannot listen on 127.0.0.1:\(echo.port)", "in use")
+        }
+    }
+}

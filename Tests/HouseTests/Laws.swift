@@ -1,0 +1,79 @@
+/// The laws of the house, as data. A new room, or a new import in an old one, is a decision: it is written down here.
+enum Laws {
+    struct Room {
+        /// The modules its files may import, whole or in part.
+        let mayImport: Set<String>
+        /// Words that none of its files may contain outside comments.
+        var neverSays: [String] = []
+    }
+
+    /// The C library under its names, for the few files that make system calls.
+    static let system: Set<String> = ["Glibc", "Musl", "Darwin"]
+
+    /// Time, chance and talk: a protocol room gets time and randomness as arguments and says nothing.
+    static let worldly = [
+        "ContinuousClock", "SuspendingClock", "DispatchTime", "NIODeadline", ".random(", "SystemRandomNumberGenerator",
+        ".shuffled(", ".randomElement(", "Logger", "print(", "Task.sleep", "Thread", "EventLoop",
+    ]
+
+    static let rooms: [String: Room] = [
+        "COpenSSL": Room(mayImport: []),
+        "OpenSSL": Room(
+            mayImport: ["COpenSSL", "NIOCore"],
+            neverSays: ["Logger", "EventLoop", "socket(", "ContinuousClock", "SuspendingClock"]),
+        "WebSocketProtocol": Room(mayImport: ["NIOCore", "OpenSSL", "CZlib"], neverSays: Self.worldly),
+        "TunnelProtocol": Room(mayImport: ["NIOCore", "DequeModule"], neverSays: Self.worldly),
+        "TunnelTransport": Room(
+            mayImport: Self.system.union([
+                "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "Metrics", "DequeModule", "OpenSSL",
+                "WebSocketProtocol", "TunnelProtocol",
+            ])),
+        "TunnelServer": Room(
+            mayImport: [
+                "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "OpenSSL", "WebSocketProtocol",
+                "TunnelProtocol", "TunnelTransport", "Hummingbird",
+            ]),
+        "TunnelClient": Room(
+            mayImport: [
+                "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "OpenSSL", "WebSocketProtocol",
+                "TunnelProtocol", "TunnelTransport", "Hummingbird",
+            ]),
+        "Console": Room(
+            mayImport: Self.system.union([
+                "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization",
+            ])),
+        "ws-tunnel-server": Room(
+            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Yams"]),
+        "ws-tunnel-client": Room(
+            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Yams"]),
+    ]
+
+    /// What the protocol rooms may take from a module that holds more than they should see.
+    static let scoped: [String: Set<String>] = [
+        "OpenSSL/NIOCore": ["NIOCore.ByteBuffer"],
+        "WebSocketProtocol/NIOCore": ["NIOCore.ByteBuffer", "NIOCore.ByteBufferView"],
+        "TunnelProtocol/NIOCore": ["NIOCore.ByteBuffer"],
+    ]
+
+    /// Everywhere in Sources: what a peer, a visitor or a file contains may not trap, and nothing is left for later.
+    static let nowhere = [
+        "try!", "as!", "fatalError(", "unimplemented", "not implemented", "TODO", "FIXME", "XXX", "import Foundation",
+        "import FoundationEssentials", "@testable",
+    ]
+
+    /// The files outside OpenSSL that may handle memory by address: masking, the walk through a frame, system calls.
+    static let mayPoint: Set<String> = [
+        "Console/OutputSink.swift", "Console/Program.swift",
+        "TunnelTransport/Explanations.swift", "TunnelTransport/StateFolder.swift",
+        "TunnelTransport/TransportHandler.swift", "TunnelTransport/StreamSocket.swift",
+        "WebSocketProtocol/Frames/Masking.swift", "WebSocketProtocol/Frames/FrameHeaderDecoder.swift",
+        "WebSocketProtocol/Connection/FrameReader.swift",
+    ]
+
+    static let pointers = ["Unsafe", "withUnsafe", ".pointee", "baseAddress", "loadUnaligned"]
+
+    /// Everything that may lie at the top of the repository, files beginning with a dot aside.
+    static let top: Set<String> = ["Package.swift", "Sources", "Tests", "Fixtures", "README.md", "LICENSE"]
+
+    static let longestFile = 450
+}
