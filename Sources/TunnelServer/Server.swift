@@ -54,6 +54,7 @@ public final class Server: Sendable {
         do {
             return try await Listeners.connections(
                 host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
+                failed: { context.cannotAccept(on: "\(address)", $0) },
                 delegate: { _ in FrontDoor(server: context) }
             ).get()
         } catch {

@@ -26,6 +26,13 @@ final class ServerContext: Sendable {
         self.emit = emit
     }
 
+    /// Arrivals wait in the kernel meanwhile.
+    func cannotAccept(on address: String, _ why: String) {
+        self.logger.warning(
+            "cannot accept connections on \(address): \(why)",
+            metadata: ["remedy": "Arrivals wait. Raise the limit on open files (ulimit -n) if this happens again."])
+    }
+
     /// Compares with every key, in constant time each, so that the time does not tell which was nearly right.
     func accepts(_ key: String) -> Bool {
         var isKnown = false

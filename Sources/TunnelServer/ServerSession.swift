@@ -123,15 +123,18 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         if let port = listen.port, listen.portIsRequired, !policy.allows(port) {
             return refuse(.notAllowed, "port \(port) is not among this server's ports for tunnels (\(policy))")
         }
-        self.tunnels[listen.tunnel] = Tunnel(id: TunnelID(random: .random()))
-        self.bind(PortCandidates(listen, policy), listen, link, refuse)
+        let id = TunnelID(random: .random())
+        self.tunnels[listen.tunnel] = Tunnel(id: id)
+        self.bind(PortCandidates(listen, policy), id, listen, link, refuse)
     }
 
     /// Tries one port after the other until one is free.
     private func bind(
-        _ candidates: PortCandidates, _ listen: Frame.Listen, _ link: LinkDriver,
+        _ candidates: PortCandidates, _ id: TunnelID, _ listen: Frame.Listen, _ link: LinkDriver,
         _ refuse: @escaping (RefusalCode, String) -> Void
     ) {
+        // The tunnel may have been given up meanwhile, and its number taken by another.
+        guard self.tunnels[listen.tunnel]?.id == id else { return }
         var candidates = candidates
         guard let port = candidates.next() else {
             self.tunnels[listen.tunnel] = nil
@@ -142,22 +145,26 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         let number = listen.tunnel
         Listeners.visitors(
             host: self.server.configuration.bind, port: Int(port), of: number, link: link,
+            failed: { [server = self.server] in server.cannotAccept(on: "port \(port)", $0) },
             opened: { [weak self] stream, visitor in self?.visitorArrived(number, stream, visitor) }
         ).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let listener): self.opened(number, listener, link)
+            case .success(let listener): self.opened(number, id, listener, link)
             case .failure(let error) where isAddressTaken(error):
-                self.bind(candidates, listen, link, refuse)
+                self.bind(candidates, id, listen, link, refuse)
             case .failure(let error):
+                guard self.tunnels[number]?.id == id else { return }
                 self.tunnels[number] = nil
                 refuse(.internalError, "port \(port) cannot be opened: \(describe(error))")
             }
         }
     }
 
-    private func opened(_ number: TunnelNumber, _ listener: any Channel, _ link: LinkDriver) {
-        // The client may have left while the port was being opened.
-        guard var tunnel = self.tunnels[number], self.connection != nil, let port = listener.localAddress?.port else {
+    private func opened(_ number: TunnelNumber, _ id: TunnelID, _ listener: any Channel, _ link: LinkDriver) {
+        // The client may have left, or given the tunnel up, while the port was being opened.
+        guard var tunnel = self.tunnels[number], tunnel.id == id, self.connection != nil,
+            let port = listener.localAddress?.port
+        else {
             listener.close(promise: nil)
             return
         }

@@ -5,19 +5,18 @@ package import TunnelProtocol
 
 /// The sockets that wait for others to connect.
 package enum Listeners {
-    /// Arrivals the kernel keeps for us while the loop is busy; it lowers the number to its own limit.
-    private static let backlog: Int32 = 1_024
-
     /// Listens for tunnel connections; each is taken to one of the loops of `connections`.
     ///
-    /// - Parameter delegate: Made once for each connection, on its loop.
+    /// - Parameters:
+    ///   - failed: Told why no connection can be accepted for now.
+    ///   - delegate: Made once for each connection, on its loop.
     package static func connections(
         host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, tls: TLSContext?,
+        failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
         ServerBootstrap(group: group, childGroup: connections)
-            .serverChannelOption(.backlog, value: self.backlog)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .listenerOptions(failed)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(
@@ -41,15 +40,17 @@ package enum Listeners {
 
     /// Listens for the visitors of one tunnel, on its link's loop. Called there.
     ///
-    /// - Parameter opened: Told of each visitor that became a stream.
+    /// - Parameters:
+    ///   - failed: Told why no visitor can be accepted for now.
+    ///   - opened: Told of each visitor that became a stream.
     package static func visitors(
         host: String, port: Int, of tunnel: TunnelNumber, link: LinkDriver,
+        failed: @escaping @Sendable (String) -> Void,
         opened: @escaping (StreamID, Endpoint?) -> Void
     ) -> EventLoopFuture<any Channel> {
         let bound = NIOLoopBound((link, opened), eventLoop: link.eventLoop)
         return ServerBootstrap(group: link.eventLoop)
-            .serverChannelOption(.backlog, value: self.backlog)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .listenerOptions(failed)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childStreamOptions()
             .childChannelInitializer { channel in
@@ -64,6 +65,16 @@ package enum Listeners {
 }
 
 extension ServerBootstrap {
+    fileprivate func listenerOptions(_ failed: @escaping @Sendable (String) -> Void) -> ServerBootstrap {
+        self.serverChannelOption(.backlog, value: TransportLimits.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(report: failed))
+                }
+            }
+    }
+
     fileprivate func childStreamOptions() -> ServerBootstrap {
         self.childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

@@ -39,7 +39,8 @@ package struct ServiceConnector: Sendable {
     /// Connects the service for a stream that the peer opened; called on the link's loop. Bytes that arrive meanwhile wait
     /// in the stream's socket, and the stream is reset when the service does not accept.
     ///
-    /// - Parameter completion: On the link's loop: `nil` once connected.
+    /// - Parameter completion: On the link's loop: `nil` once connected. Not called when the visitor left before: that says
+    ///   nothing about the service.
     package func connect(
         _ stream: StreamID, of link: LinkDriver, completion: @escaping (ServiceFailure?) -> Void
     ) {
@@ -64,8 +65,7 @@ package struct ServiceConnector: Sendable {
             case .success: completion(nil)
             case .failure(let error):
                 let failure = Self.failure(error)
-                bound.value.connectFailed(failure.code)
-                completion(failure)
+                if bound.value.connectFailed(failure.code) { completion(failure) }
             }
         }
     }

@@ -218,8 +218,12 @@ package final class StreamSocket: ChannelDuplexHandler {
     }
 
     /// The service did not accept the connection.
-    func connectFailed(_ code: ResetCode) {
+    ///
+    /// - Returns: Whether somebody was still waiting for it.
+    func connectFailed(_ code: ResetCode) -> Bool {
+        guard !self.hasEnded else { return false }
         self.fail(code)
+        return true
     }
 
     /// The peer reset the stream.

@@ -13,6 +13,13 @@ package enum TransportLimits {
     /// take the answer with it.
     static let lingering = TimeAmount.seconds(2)
 
+    /// Arrivals the kernel keeps for us while the loop is busy; it lowers the number to its own limit.
+    static let backlog: Int32 = 1_024
+
+    /// Between two attempts to accept while there is no free descriptor: few enough to cost nothing, and well within the
+    /// second for which an arrival waits gladly.
+    static let acceptPause = TimeAmount.milliseconds(200)
+
     /// Plain text decrypted before it is parsed: four TLS records, which the second-level cache still holds.
     static let plaintextBytes = 64 * 1024
 
