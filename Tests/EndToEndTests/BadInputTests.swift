@@ -180,7 +180,7 @@ import Testing
                 let mark = server.program.mark
                 let stranger = try RawWebSocket(to: server, on: stage)
                 // LISTEN, UNLISTEN, LISTEN, for tunnel 0, while its first port may not be open yet.
-                try stranger.send([[0x10, 0, 0], [0x13, 0], [0x10, 0, 0]])
+                try stranger.send(messages: [[0x10, 0, 0], [0x13, 0], [0x10, 0, 0]])
                 try server.program.event("tunnel", since: mark)
                 stranger.connection.close()
                 try server.program.line(containing: "client disconnected", since: mark)

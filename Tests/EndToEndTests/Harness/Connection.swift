@@ -85,6 +85,20 @@ final class Connection: @unchecked Sendable {
         return result
     }
 
+    /// Reads and forgets; returns how many of so many bytes came before the end.
+    func count(upTo limit: Int) throws -> Int {
+        var chunk = [UInt8](repeating: 0, count: 1 << 18)
+        var total = 0
+        while total < limit {
+            let count = recv(self.descriptor, &chunk, min(chunk.count, limit - total), 0)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure("receive: \(Self.lastError)") }
+            guard count > 0 else { break }
+            total += count
+        }
+        return total
+    }
+
     func receiveText(_ count: Int) throws -> String { String(decoding: try self.receive(count), as: UTF8.self) }
 
     /// Until the other side finishes.

@@ -54,7 +54,7 @@ struct RawWebSocket {
     }
 
     /// Several proper messages in one write.
-    func send(_ messages: [[UInt8]]) throws {
+    func send(messages: [[UInt8]]) throws {
         // A mask of zeros changes nothing.
         try self.connection.send(messages.flatMap { [0x82, 0x80 | UInt8($0.count), 0, 0, 0, 0] + $0 })
     }
