@@ -29,8 +29,9 @@ public struct StateFolder: Sendable, Hashable {
 
     package func file(_ name: String) -> String { "\(self.path)/\(name)" }
 
-    /// - Returns: `nil` when there is no such file.
+    /// - Returns: `nil` when there is no such file, or when somebody else could have put it there.
     package func read(_ name: String) throws(OperatorError) -> String? {
+        guard self.isOurs else { return nil }
         do {
             return try readTextFile(self.file(name))
         } catch {
@@ -84,6 +85,11 @@ public struct StateFolder: Sendable, Hashable {
         #endif
     }
 
+    private var isOurs: Bool {
+        var facts = stat()
+        return lstat(self.path, &facts) == 0 && facts.st_uid == getuid() && facts.st_mode & S_IFMT == S_IFDIR
+    }
+
     private func make() throws(OperatorError) {
         var made = ""
         for part in self.path.split(separator: "/") {
@@ -94,10 +100,7 @@ public struct StateFolder: Sendable, Hashable {
                 remedy: "Choose another one with --state-dir.")
         }
         // It may have been made by hand, or lie where others can write: it must be this user's alone.
-        var facts = stat()
-        guard lstat(self.path, &facts) == 0, facts.st_uid == getuid(), facts.st_mode & S_IFMT == S_IFDIR,
-            chmod(self.path, 0o700) == 0
-        else {
+        guard self.isOurs, chmod(self.path, 0o700) == 0 else {
             throw OperatorError(
                 .badConfiguration, "the state folder \(self.path) is not a folder of this user's",
                 remedy: "Choose another one with --state-dir.")
