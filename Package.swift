@@ -41,10 +41,11 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "TunnelServer", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
         .target(name: "TunnelClient", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
+        .systemLibrary(name: "CAllocator"),
         .target(
             name: "Console",
             dependencies: [
-                "TunnelTransport", logging, argumentParser,
+                "CAllocator", "TunnelTransport", logging, argumentParser,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

@@ -47,9 +47,13 @@ package enum Limits {
         /// of 16 KiB exactly.
         package static let dataFrameBytes = 65_519
 
-        /// Payload of one DATA frame while other streams wait too, and the share of one turn: 16 KiB take 13 ms at
-        /// 10 Mbit/s, so nobody waits longer than that behind each other stream.
+        /// Payload of one DATA frame while other streams wait too, and the share of one turn, as long as the line's rate is not
+        /// known or low: 16 KiB take 13 ms at 10 Mbit/s, so nobody waits longer than that behind each other stream.
         package static let contendedFrameBytes = 16_384
+
+        /// On a faster line the share is what it carries in this time, up to a whole `dataFrameBytes`: larger frames cost less
+        /// on both sides.
+        package static let contendedFrameTime = Duration.milliseconds(5)
 
         /// A piece up to this long is joined to the one it waits behind: copying it costs less than a frame of its own.
         package static let joinedBytes = 1_024

@@ -72,6 +72,15 @@ package final class Link {
         self.roundTrip = roundTrip
     }
 
+    /// The connection carried so much in this time, while there was always more to send or not.
+    package func rateMeasured(_ bytes: Int, in time: Duration) {
+        guard time > .zero else { return }
+        let carried = Double(bytes) * (Limits.Implementation.contendedFrameTime / time)
+        let bounds = Limits.Implementation.contendedFrameBytes...Limits.Implementation.dataFrameBytes
+        self.scheduler.share = carried >= Double(bounds.upperBound)
+            ? bounds.upperBound : max(bounds.lowerBound, Int(carried))
+    }
+
     // MARK: What the sockets beyond decide
 
     /// A new stream to the peer, or `nil` while the peer takes no more of them, or reads too little to learn of it.
@@ -255,8 +264,7 @@ package final class Link {
                 continue
             }
             let payload = stream.dequeue(
-                atMost: isContended
-                    ? Limits.Implementation.contendedFrameBytes : Limits.Implementation.dataFrameBytes)
+                atMost: isContended ? self.scheduler.share : Limits.Implementation.dataFrameBytes)
             self.scheduler.sent(payload.readableBytes, &stream.turn)
             if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
             if stream.takesBytesAgain() { self.events.append(.sendable(id)) }

@@ -22,7 +22,8 @@ struct Scheduler: Sendable {
         var spent = 0
     }
 
-    private static let share = Limits.Implementation.contendedFrameBytes
+    /// Bytes of one turn.
+    var share = Limits.Implementation.contendedFrameBytes
 
     /// Bulk keeps a ninth of the line at the least, and a short exchange waits for one more frame in nine.
     private static let freshTurns = 8
@@ -47,7 +48,7 @@ struct Scheduler: Sendable {
 
     mutating func enqueue(_ stream: StreamID, _ turn: inout Turn) {
         guard turn.place == .idle else { return }
-        turn = Turn(place: .fresh, deficit: Self.share)
+        turn = Turn(place: .fresh, deficit: self.share)
         self.fresh.append(stream)
     }
 
@@ -69,7 +70,7 @@ struct Scheduler: Sendable {
     mutating func rest(_ turn: inout Turn) {
         let isAlone = !self.isContended
         let stream = self.remove(turn)
-        if isAlone || turn.place == .waiting && turn.spent <= Self.share {
+        if isAlone || turn.place == .waiting && turn.spent <= self.share {
             turn.place = .idle
         } else {
             self.wait(stream, &turn)
@@ -88,7 +89,7 @@ struct Scheduler: Sendable {
     }
 
     private mutating func wait(_ stream: StreamID, _ turn: inout Turn) {
-        if turn.deficit <= 0 { turn.deficit += Self.share }
+        if turn.deficit <= 0 { turn.deficit += self.share }
         turn.place = .waiting
         self.waiting.append(stream)
     }

@@ -9,8 +9,8 @@ struct FrameWriter {
     private let masks: Bool
     private let scratch = LoopScratch.current
     private var staging = ByteBuffer()
-    /// Plain bytes handed on or staged since the last `finish`.
-    private(set) var pendingBytes = 0
+    /// Plain bytes handed on since the last `finish`.
+    private var passedBytes = 0
 
     init(role: WebSocketConnection.Role) {
         self.masks = role == .client
@@ -25,7 +25,8 @@ struct FrameWriter {
         self.passIfFull(to: transport)
     }
 
-    mutating func write(_ stream: StreamID, _ payload: ByteBuffer, to transport: TransportHandler) {
+    /// - Parameter payload: Given away: its storage takes the headers in front, and is copied first if somebody else holds it.
+    mutating func write(_ stream: StreamID, _ payload: consuming ByteBuffer, to transport: TransportHandler) {
         let header = DataHeader(stream)
         let length = header.encodedLength + payload.readableBytes
         if !self.masks, payload.readableBytes >= TransportLimits.directWriteBytes {
@@ -33,12 +34,11 @@ struct FrameWriter {
             let headers = webSocketHeader.encodedLength + header.encodedLength
             if payload.readerIndex >= headers {
                 self.pass(to: transport)
-                var message = payload
-                message.moveReaderIndex(to: message.readerIndex - headers)
-                webSocketHeader.write(to: &message, at: message.readerIndex)
-                header.write(to: &message, at: message.readerIndex + webSocketHeader.encodedLength)
-                self.pendingBytes += message.readableBytes
-                transport.write(message)
+                payload.moveReaderIndex(to: payload.readerIndex - headers)
+                webSocketHeader.write(to: &payload, at: payload.readerIndex)
+                header.write(to: &payload, at: payload.readerIndex + webSocketHeader.encodedLength)
+                self.passedBytes += payload.readableBytes
+                transport.write(payload)
                 return
             }
         }
@@ -64,10 +64,17 @@ struct FrameWriter {
         self.passIfFull(to: transport)
     }
 
+    /// Plain bytes written since the last `finish`.
+    var pendingBytes: Int { self.passedBytes + self.staging.readableBytes }
+
     /// Hands everything on; the caller flushes.
-    mutating func finish(to transport: TransportHandler) {
+    ///
+    /// - Returns: The plain bytes written since the last time.
+    @discardableResult
+    mutating func finish(to transport: TransportHandler) -> Int {
         self.pass(to: transport)
-        self.pendingBytes = 0
+        defer { self.passedBytes = 0 }
+        return self.passedBytes
     }
 
     private mutating func stage(_ length: Int) {
@@ -86,14 +93,14 @@ struct FrameWriter {
     }
 
     private mutating func passIfFull(to transport: TransportHandler) {
-        if self.staging.readableBytes >= TransportLimits.plaintextBytes { self.pass(to: transport) }
+        if self.staging.readableBytes >= TransportLimits.stagingBytes { self.pass(to: transport) }
     }
 
     private mutating func pass(to transport: TransportHandler) {
         guard self.staging.capacity > 0 else { return }
         var bytes = ByteBuffer()
         swap(&bytes, &self.staging)
-        self.pendingBytes += bytes.readableBytes
+        self.passedBytes += bytes.readableBytes
         if bytes.readableBytes > 0 { transport.write(bytes) }
         self.scratch.give(staging: bytes)
     }

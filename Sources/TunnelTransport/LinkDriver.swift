@@ -104,6 +104,10 @@ package final class LinkDriver {
         self.link.roundTripMeasured(roundTrip)
     }
 
+    func measured(_ bytes: Int, in time: Duration) {
+        self.link.rateMeasured(bytes, in: time)
+    }
+
     func nextOutbound() -> Link.Outbound? {
         self.link.nextOutbound()
     }

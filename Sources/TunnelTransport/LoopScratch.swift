@@ -34,14 +34,14 @@ final class LoopScratch {
 
     /// For frames on their way out.
     func takeStaging() -> ByteBuffer {
-        Self.take(&self.staging, capacity: TransportLimits.flushBytes + 16 * 1024)
+        Self.take(&self.staging, capacity: TransportLimits.stagingBytes + 80 * 1024)
     }
 
     func give(staging: consuming ByteBuffer) { self.staging = staging }
 
     /// For TLS records on their way to a socket: 22 bytes of overhead each, rounded up.
     func takeCiphertext() -> ByteBuffer {
-        Self.take(&self.ciphertext, capacity: TransportLimits.flushBytes + 32 * 1024)
+        Self.take(&self.ciphertext, capacity: TransportLimits.flushBytes + 80 * 1024)
     }
 
     func give(ciphertext: consuming ByteBuffer) { self.ciphertext = ciphertext }

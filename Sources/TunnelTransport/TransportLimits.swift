@@ -21,7 +21,7 @@ package enum TransportLimits {
     static let acceptPause = TimeAmount.milliseconds(200)
 
     /// Plain text decrypted before it is parsed: four TLS records, which the second-level cache still holds.
-    static let plaintextBytes = 64 * 1024
+    static let plaintextBytes = 256 * 1024
 
     /// One read of a tunnel connection's socket.
     static let connectionReadBytes = 256 * 1024
@@ -34,8 +34,14 @@ package enum TransportLimits {
     /// `streamReadBytes` is at most one DATA frame.
     static let headroomBytes = 17
 
-    /// Plain text that goes into one flush.
-    static let flushBytes = 128 * 1024
+    /// Plain text that is gathered before it is encrypted: one whole DATA frame, or many small ones.
+    static let stagingBytes = 48 * 1024
+
+    /// Plain text that goes into one flush: two whole DATA frames.
+    static let flushBytes = 120 * 1024
+
+    /// Bytes after which a connection's rate is looked at again: a tenth of a second at 10 MB/s.
+    static let rateSampleBytes = 1 << 20
 
     /// Ciphertext the socket has not taken at which no more frames are made, and at which they are again. What waits
     /// here can no longer be overtaken, so it is little.

@@ -42,6 +42,9 @@ package final class TunnelConnection: TransportUser {
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
     private var end: ConnectionEnd?
+    /// Bytes written since `rateSince`.
+    private var rateBytes = 0
+    private var rateSince = Instant.now
 
     /// - Parameter hello: The client's greeting; `nil` in the server's role.
     package init(
@@ -182,11 +185,19 @@ package final class TunnelConnection: TransportUser {
     private func flush() {
         while self.end == nil, self.transport.isWritable {
             let isDrained = self.writeFrames()
-            self.writer.finish(to: self.transport)
+            self.rateBytes += self.writer.finish(to: self.transport)
             self.transport.flush()
             if isDrained { break }
         }
+        if self.rateBytes > TransportLimits.rateSampleBytes { self.measureRate() }
         self.link?.drain()
+    }
+
+    private func measureRate() {
+        let now = Instant.now
+        self.link?.measured(self.rateBytes, in: now - self.rateSince)
+        self.rateBytes = 0
+        self.rateSince = now
     }
 
     /// - Returns: Whether nothing is left to write.

@@ -38,9 +38,10 @@ enum Laws {
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "OpenSSL", "WebSocketProtocol",
                 "TunnelProtocol", "TunnelTransport", "Hummingbird",
             ]),
+        "CAllocator": Room(mayImport: []),
         "Console": Room(
             mayImport: Self.system.union([
-                "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization",
+                "CAllocator", "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization",
             ])),
         "ws-tunnel-server": Room(
             mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Yams"]),
