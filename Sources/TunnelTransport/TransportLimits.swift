@@ -20,7 +20,8 @@ package enum TransportLimits {
     /// second for which an arrival waits gladly.
     static let acceptPause = TimeAmount.milliseconds(200)
 
-    /// Plain text decrypted before it is parsed: four TLS records, which the second-level cache still holds.
+    /// Plain text decrypted before it is parsed and written: all of one read, so that what belongs to one stream goes to its
+    /// socket in one write; the second-level cache holds it.
     static let plaintextBytes = 256 * 1024
 
     /// One read of a tunnel connection's socket.
@@ -37,8 +38,9 @@ package enum TransportLimits {
     /// Plain text that is gathered before it is encrypted: one whole DATA frame, or many small ones.
     static let stagingBytes = 48 * 1024
 
-    /// Plain text that goes into one flush: two whole DATA frames.
-    static let flushBytes = 120 * 1024
+    /// Plain text that goes into one flush. One stream alone brings two reads, 128 KiB; with several, four whole frames cost 10 %
+    /// less CPU than two.
+    static let flushBytes = 250 * 1024
 
     /// Bytes after which a connection's rate is looked at again: a tenth of a second at 10 MB/s.
     static let rateSampleBytes = 1 << 20
