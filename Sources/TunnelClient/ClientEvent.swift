@@ -8,7 +8,7 @@ public enum ClientEvent: Sendable {
     /// The connection failed or ended; another attempt follows.
     case lost(OperatorError, retryIn: Duration, attempt: Int)
     /// A visitor came, and the service did not accept. Told once, until it does again.
-    case serviceUnavailable(Exposure, reason: String)
+    case serviceUnavailable(Exposure, OperatorError)
     case serviceAvailable(Exposure)
     /// A tunnel cannot be opened for now; the others go on, and it is tried again.
     case tunnelRefused(Exposure, OperatorError)

@@ -167,7 +167,8 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
             remedy: refused.code == .taken
                 ? "Ask for another port with --remote-port, or leave the choice to the server."
                 : refused.code == .notAllowed ? "Ask for a port the server allows." : nil)
-        // A port we had may still be held by our own former session, which the server does not know to be dead yet.
+        // A port we had may still be held by our own former session, which the server does not know to be dead yet; a port of the
+        // range may become free; a server's own failure may pass. Anything else would be refused again.
         guard self.ports[number] != nil || refused.code == .exhausted || refused.code == .internalError else {
             self.connection?.close(.normalClosure, "a tunnel was refused")
             return self.finish(SessionEnd(error: error, wasConnected: true, retry: .never))
@@ -198,7 +199,7 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
         case let failure?:
             guard !tunnel.serviceIsDown else { return }
             self.tunnels[number]?.serviceIsDown = true
-            self.emit(.serviceUnavailable(tunnel.exposure, reason: failure.explanation))
+            self.emit(.serviceUnavailable(tunnel.exposure, self.explain(failure, tunnel.exposure)))
         case nil:
             guard tunnel.serviceIsDown else { return }
             self.tunnels[number]?.serviceIsDown = false

@@ -43,6 +43,24 @@ extension ClientSession {
         }
     }
 
+    /// A service that did not accept a visitor.
+    func explain(_ failure: ServiceFailure, _ exposure: Exposure) -> OperatorError {
+        switch failure.code {
+        case .refused:
+            OperatorError(
+                .failure, "nothing is listening on \(exposure.service)",
+                remedy: "Visitors are refused until it starts. The tunnel stays up.")
+        case .internalError:
+            OperatorError(
+                .failure, "cannot connect visitors to \(exposure.service): \(failure.explanation)",
+                remedy: "The cause lies with this client, not with the service; if files are short, raise ulimit -n.")
+        default:
+            OperatorError(
+                .failure, "cannot reach \(exposure.service): \(failure.explanation)",
+                remedy: "Visitors are refused until it answers. The tunnel stays up.")
+        }
+    }
+
     /// A session that had begun.
     func explain(_ end: ConnectionEnd) -> OperatorError {
         OperatorError(.unreachable, "lost the connection to \(self.configuredServer): \(end.explanation)")

@@ -32,12 +32,7 @@ struct Reporter: Sendable {
                 $0.set("attempt", attempt)
                 $0.set("retryInMilliseconds", Int(milliseconds))
             }
-        case .serviceUnavailable(let exposure, let reason):
-            let error = OperatorError(
-                .failure,
-                reason == "connection refused"
-                    ? "nothing is listening on \(exposure.service)" : "cannot reach \(exposure.service): \(reason)",
-                remedy: "Visitors are refused until it starts. The tunnel stays up.")
+        case .serviceUnavailable(_, let error):
             self.logger.report(error, at: .warning)
             self.event(error)
         case .serviceAvailable(let exposure):
