@@ -14,7 +14,7 @@ internal import Darwin
 /// What a program does around its product: signals, the last word, the exit code.
 package enum Program {
     /// Freed memory that each thread's heap keeps, in bytes. Several streams in bulk free and take a megabyte of buffers in
-    /// every turn of the loop; given back and taken from the system each time, that costs a fifth of their speed.
+    /// every turn of the loop; given back and taken from the system each time, that is a system call and page faults a turn.
     private static let keptMemory: Int32 = 8 << 20
 
     /// The environment as a dictionary.

@@ -38,8 +38,8 @@ package enum TransportLimits {
     /// Plain text that is gathered before it is encrypted: one whole DATA frame, or many small ones.
     static let stagingBytes = 48 * 1024
 
-    /// Plain text that goes into one flush. One stream alone brings two reads, 128 KiB; with several, four whole frames cost 10 %
-    /// less CPU than two.
+    /// Plain text that goes into one flush. One stream alone brings two reads, 128 KiB; with several, four whole frames
+    /// go out together.
     static let flushBytes = 250 * 1024
 
     /// Bytes after which a connection's rate is looked at again: a tenth of a second at 10 MB/s.
