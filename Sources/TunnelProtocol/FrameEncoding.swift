@@ -94,13 +94,7 @@ package struct DataHeader: Sendable {
     package var encodedLength: Int { 1 + Varint.encodedLength(self.stream.value) }
 
     package func encode(into buffer: inout ByteBuffer) {
-        buffer.moveWriterIndex(forwardBy: self.write(to: &buffer, at: buffer.writerIndex))
-    }
-
-    /// Writes at `index` without moving the indices; returns the bytes written.
-    @discardableResult
-    package func write(to buffer: inout ByteBuffer, at index: Int) -> Int {
-        buffer.setInteger(FrameType.data, at: index)
-        return 1 + buffer.setVarint(self.stream.value, at: index + 1)
+        buffer.writeInteger(FrameType.data)
+        buffer.writeVarint(self.stream.value)
     }
 }

@@ -39,13 +39,12 @@ package enum Limits {
         /// machine, and each stream costs one.
         package static let streams = 16_384
 
-        /// Unsent bytes of one stream at which its socket is no longer read. Two reads of 64 KiB: one on its way into
-        /// the connection, one ready behind it.
-        package static let streamQueueBytes = 128 * 1024
+        /// Unsent bytes of one stream at which its socket is no longer read: one frame of the largest kind. Half of it
+        /// costs eight busy streams a tenth of their rate.
+        package static let streamQueueBytes = 256 * 1024
 
-        /// Payload of one DATA frame while its stream is alone. With its headers (17 bytes) it fills four TLS records
-        /// of 16 KiB exactly.
-        package static let dataFrameBytes = 65_519
+        /// Payload of one DATA frame while its stream is alone: all that one read of a socket gives.
+        package static let dataFrameBytes = 256 * 1024
 
         /// Payload of one DATA frame while other streams wait too, and the share of one turn, as long as the line's rate is not
         /// known or low: 16 KiB take 13 ms at 10 Mbit/s, so nobody waits longer than that behind each other stream.

@@ -24,17 +24,12 @@ package enum Varint {
 extension ByteBuffer {
     /// - Precondition: `value` is at most `Varint.maximum`.
     package mutating func writeVarint(_ value: UInt64) {
-        self.moveWriterIndex(forwardBy: self.setVarint(value, at: self.writerIndex))
-    }
-
-    /// Writes at `index` without moving the indices; returns the bytes written.
-    package mutating func setVarint(_ value: UInt64, at index: Int) -> Int {
         precondition(value <= Varint.maximum, "\(value) does not fit a varint")
         switch Varint.encodedLength(value) {
-        case 1: return self.setInteger(UInt8(value), at: index)
-        case 2: return self.setInteger(UInt16(value) | 0x4000, at: index)
-        case 4: return self.setInteger(UInt32(value) | 0x8000_0000, at: index)
-        default: return self.setInteger(value | 0xC000_0000_0000_0000, at: index)
+        case 1: self.writeInteger(UInt8(value))
+        case 2: self.writeInteger(UInt16(value) | 0x4000)
+        case 4: self.writeInteger(UInt32(value) | 0x8000_0000)
+        default: self.writeInteger(value | 0xC000_0000_0000_0000)
         }
     }
 

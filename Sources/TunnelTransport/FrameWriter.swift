@@ -3,8 +3,8 @@ internal import TunnelProtocol
 internal import WebSocketProtocol
 
 /// Puts tunnel frames into binary WebSocket messages and hands them to the transport, with as few copies as each role
-/// allows: a client copies once, because masking must not touch what it was given; a server's large payloads are encrypted
-/// where they lie, with the headers written in front of them.
+/// allows: a client copies once, because masking must not touch what it was given; of a server's large payloads only as much
+/// as fills a TLS record with the headers is copied, and the rest is encrypted where it lies.
 struct FrameWriter {
     private let masks: Bool
     private let scratch = LoopScratch.current
@@ -25,24 +25,11 @@ struct FrameWriter {
         self.passIfFull(to: transport)
     }
 
-    /// - Parameter payload: Given away: its storage takes the headers in front, and is copied first if somebody else holds it.
-    mutating func write(_ stream: StreamID, _ payload: consuming ByteBuffer, to transport: TransportHandler) {
+    /// Leaves `payload` as it is: the link may have to send it again.
+    mutating func write(_ stream: StreamID, _ payload: ByteBuffer, to transport: TransportHandler) {
         let header = DataHeader(stream)
         let length = header.encodedLength + payload.readableBytes
-        if !self.masks, payload.readableBytes >= TransportLimits.directWriteBytes {
-            let webSocketHeader = FrameHeader(opcode: .binary, payloadLength: length, maskingKey: nil)
-            let headers = webSocketHeader.encodedLength + header.encodedLength
-            if payload.readerIndex >= headers {
-                self.pass(to: transport)
-                payload.moveReaderIndex(to: payload.readerIndex - headers)
-                webSocketHeader.write(to: &payload, at: payload.readerIndex)
-                header.write(to: &payload, at: payload.readerIndex + webSocketHeader.encodedLength)
-                self.passedBytes += payload.readableBytes
-                transport.write(payload)
-                return
-            }
-        }
-        self.stage(length)
+        self.stage(min(length, TransportLimits.stagingBytes))
         let key = self.header(length)
         if let key {
             var start = ByteBuffer()
@@ -51,7 +38,22 @@ struct FrameWriter {
         } else {
             header.encode(into: &self.staging)
         }
-        self.append(payload, key, offset: header.encodedLength)
+        var rest = payload
+        var offset = header.encodedLength
+        while self.staging.readableBytes + rest.readableBytes > TransportLimits.stagingBytes {
+            let space = max(0, TransportLimits.stagingBytes - self.staging.readableBytes)
+            guard let part = rest.readSlice(length: space) else { break }
+            self.append(part, key, offset: offset)
+            offset += space
+            self.pass(to: transport)
+            if key == nil, rest.readableBytes >= TransportLimits.directWriteBytes {
+                self.passedBytes += rest.readableBytes
+                transport.write(rest)
+                return
+            }
+            self.stage(TransportLimits.stagingBytes)
+        }
+        self.append(rest, key, offset: offset)
         self.passIfFull(to: transport)
     }
 

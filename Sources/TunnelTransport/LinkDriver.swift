@@ -64,10 +64,14 @@ package final class LinkDriver {
         self.linkChanged()
     }
 
+    /// - Returns: Whether the stream takes more; if not, the socket's `resumeReading` will say when it does.
     func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
-        let takesMore = self.link.send(bytes, on: id)
-        self.linkChanged()
-        return takesMore
+        self.link.send(bytes, on: id)
+    }
+
+    /// To be called after `send`, once its answer is noted: it may flush, and so make the stream take bytes again.
+    func sent() {
+        self.connection?.pieceQueued(isAlone: self.sockets.count == 1)
     }
 
     func finish(_ id: StreamID) {

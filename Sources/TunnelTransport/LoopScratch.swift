@@ -41,7 +41,7 @@ final class LoopScratch {
 
     /// For TLS records on their way to a socket: 22 bytes of overhead each, rounded up.
     func takeCiphertext() -> ByteBuffer {
-        Self.take(&self.ciphertext, capacity: TransportLimits.flushBytes + 80 * 1024)
+        Self.take(&self.ciphertext, capacity: TransportLimits.flushBytes + 280 * 1024)
     }
 
     func give(ciphertext: consuming ByteBuffer) { self.ciphertext = ciphertext }

@@ -98,6 +98,7 @@ package final class StreamSocket: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let id = self.id, !self.hasEnded else { return }
         self.takesBytes = self.link.send(self.unwrapInboundIn(data), on: id)
+        self.link.sent()
     }
 
     package func read(context: ChannelHandlerContext) {

@@ -41,6 +41,9 @@ package final class TunnelConnection: TransportUser {
     private let eventLoop: any EventLoop
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
+    private var isFlushing = false
+    /// What streams have queued since the last flush.
+    private var queuedPieces = 0
     private var end: ConnectionEnd?
     /// Bytes written since `rateSince`.
     private var rateBytes = 0
@@ -172,6 +175,13 @@ package final class TunnelConnection: TransportUser {
 
     // MARK: To the transport
 
+    /// A stream has one more piece to send. It leaves with the others of this turn, or at once when these are many: then
+    /// the peer works on the first while the rest is still being read. There is nothing to wait for when it is alone.
+    func pieceQueued(isAlone: Bool) {
+        self.queuedPieces += 1
+        if isAlone || self.queuedPieces >= TransportLimits.flushPieces { self.flush() } else { self.scheduleFlush() }
+    }
+
     /// One flush a turn of the loop, however many streams have something to send.
     func scheduleFlush() {
         guard !self.flushIsDue, self.end == nil else { return }
@@ -183,6 +193,11 @@ package final class TunnelConnection: TransportUser {
     }
 
     private func flush() {
+        // A socket that takes all of a write says at once, from inside of it, that it takes more: the loop goes on anyway.
+        guard !self.isFlushing else { return }
+        self.isFlushing = true
+        defer { self.isFlushing = false }
+        self.queuedPieces = 0
         while self.end == nil, self.transport.isWritable {
             let isDrained = self.writeFrames()
             self.rateBytes += self.writer.finish(to: self.transport)

@@ -141,14 +141,13 @@ struct SchedulingTests {
         _ = try sender.openBulk(1 << 20)
         sender.drain()
         #expect(sender.lengths.dropLast().allSatisfy { $0 == Limits.Implementation.dataFrameBytes })
-        #expect(sender.lengths.count == 17)
-        #expect(Limits.Implementation.dataFrameBytes == 65_519)
+        #expect(sender.lengths.count == 4)
     }
 
     @Test func `a stream that was alone is not held to what it sent then`() throws {
         var sender = Sender()
         let first = try sender.openBulk(8 << 20)
-        for _ in 0..<40 { sender.next() }
+        for _ in 0..<8 { sender.next() }
         let before = sender.bytes[first] ?? 0
         let second = try sender.openBulk(4 << 20)
         for _ in 0..<40 { sender.next() }

@@ -42,14 +42,6 @@ struct VarintTests {
         }
     }
 
-    @Test func `an integer can be put in front of bytes that are already there`() {
-        var buffer = ByteBuffer(bytes: [0, 0, 0, 9])
-        #expect(buffer.setVarint(300, at: 1) == 2)
-        #expect(buffer.bytes == [0, 0x41, 0x2C, 9])
-        #expect(DataHeader(StreamID(300)).write(to: &buffer, at: 0) == 3)
-        #expect(buffer.bytes == [0x22, 0x41, 0x2C, 9])
-    }
-
     @Test func `a number beyond 62 bits stops the program before it reaches the wire`() async {
         await #expect(processExitsWith: .failure) {
             var buffer = ByteBuffer()

@@ -34,17 +34,6 @@ import struct NIOCore.ByteBuffer
         #expect(header.encodedLength == hex(expected).count)
     }
 
-    @Test func `a header is written in front of a payload that is already there`() {
-        var buffer = ByteBuffer(repeating: 0, count: WebSocketLimits.frameHeader)
-        buffer.writeString("payload")
-        let header = FrameHeader(opcode: .binary, payloadLength: 7, maskingKey: nil)
-        let start = WebSocketLimits.frameHeader - header.encodedLength
-        header.write(to: &buffer, at: start)
-        #expect(buffer.readerIndex == 0)
-        buffer.moveReaderIndex(to: start)
-        #expect(buffer.bytes == [0x82, 7] + Array("payload".utf8))
-    }
-
     @Test func `only the codes of RFC 6455 and IANA may travel`() {
         let named: [UInt16] = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]
         for value in UInt16.min...UInt16.max {

@@ -40,28 +40,19 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// Appends the header.
     package func encode(into buffer: inout ByteBuffer) {
-        let length = self.encodedLength
-        buffer.reserveCapacity(minimumWritableBytes: length)
-        self.write(to: &buffer, at: buffer.writerIndex)
-        buffer.moveWriterIndex(forwardBy: length)
-    }
-
-    /// Writes the header over the `encodedLength` bytes at `index`, such as headroom kept free in front of a payload.
-    /// No index is moved.
-    package func write(to buffer: inout ByteBuffer, at index: Int) {
+        buffer.reserveCapacity(minimumWritableBytes: self.encodedLength)
         let mask: UInt8 = self.maskingKey == nil ? 0 : 0x80
-        var at = index
-        at += buffer.setInteger((self.isFinal ? 0x80 : 0) | self.reserved.rawValue | self.opcode.rawValue, at: at)
+        buffer.writeInteger((self.isFinal ? 0x80 : 0) | self.reserved.rawValue | self.opcode.rawValue)
         switch self.payloadLength {
         case ..<126:
-            at += buffer.setInteger(mask | UInt8(self.payloadLength), at: at)
+            buffer.writeInteger(mask | UInt8(self.payloadLength))
         case ..<(1 << 16):
-            at += buffer.setInteger(mask | 126, at: at)
-            at += buffer.setInteger(UInt16(self.payloadLength), at: at)
+            buffer.writeInteger(mask | 126)
+            buffer.writeInteger(UInt16(self.payloadLength))
         default:
-            at += buffer.setInteger(mask | 127, at: at)
-            at += buffer.setInteger(UInt64(self.payloadLength), at: at)
+            buffer.writeInteger(mask | 127)
+            buffer.writeInteger(UInt64(self.payloadLength))
         }
-        if let maskingKey { buffer.setInteger(maskingKey.value, at: at) }
+        if let maskingKey { buffer.writeInteger(maskingKey.value) }
     }
 }
