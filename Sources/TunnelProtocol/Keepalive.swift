@@ -14,7 +14,7 @@ package struct Keepalive: Equatable, Sendable {
 
     private let interval: Duration
     private let timeout: Duration
-    private var lastHeard: Instant
+    package private(set) var lastHeard: Instant
     private var nextPing: Instant
     private var counter: UInt64 = 0
     private var pingSent: Instant?
@@ -59,6 +59,11 @@ package struct Keepalive: Equatable, Sendable {
         guard now < self.silenceDeadline else { return .dead(silence: now - self.lastHeard) }
         guard now >= self.nextPing else { return .wait }
         self.nextPing = now + self.interval * (1 + 0.1 * min(1, max(-1, jitter)))
+        return self.probe(now: now)
+    }
+
+    /// A PING out of turn.
+    package mutating func probe(now: Instant) -> Action {
         self.counter += 1
         self.pingSent = now
         if self.questionSent == nil { self.questionSent = now }
