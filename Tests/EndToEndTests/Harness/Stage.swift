@@ -33,6 +33,10 @@ final class Stage {
 
     /// Starts a server and waits until it listens; by default with TLS and a certificate of its own.
     func server(_ arguments: String..., port: UInt16 = 0, environment: [String: String]? = nil) throws -> Server {
+        try self.server(arguments, port: port, environment: environment)
+    }
+
+    func server(_ arguments: [String], port: UInt16 = 0, environment: [String: String]? = nil) throws -> Server {
         let program = try self.start(
             "\(Toolchain.programs)/ws-tunnel-server",
             ["--listen", "127.0.0.1:\(port)", "--bind", "127.0.0.1", "--json"] + arguments,
