@@ -115,11 +115,20 @@ final class Stage {
         return visitor
     }
 
-    /// A port that was free a moment ago.
+    /// A port that was free a moment ago, and the one after it too. Not one of those that the system gives to connections: another
+    /// test's would take it.
     func freePort() throws -> UInt16 {
-        let service = try Service { _ in }
-        service.close()
-        return service.port
+        for _ in 0..<100 {
+            let port = UInt16.random(in: 20_000..<32_000)
+            if let one = try? Service(port: port, serve: { _ in }) {
+                defer { one.close() }
+                if let next = try? Service(port: port + 1, serve: { _ in }) {
+                    next.close()
+                    return port
+                }
+            }
+        }
+        throw Failure("no free port")
     }
 
     func file(_ name: String, _ contents: String) throws -> String {
