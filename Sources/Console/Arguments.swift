@@ -20,6 +20,31 @@ package struct DurationArgument: ExpressibleByArgument, Sendable, CustomStringCo
     package var defaultValueDescription: String { self.description }
 }
 
+/// A span of time, or `off`.
+package struct OptionalDurationArgument: ExpressibleByArgument, Sendable, CustomStringConvertible {
+    package static let off = OptionalDurationArgument(duration: nil, description: "off")
+
+    package let duration: Duration?
+    package let description: String
+
+    private init(duration: Duration?, description: String) {
+        self.duration = duration
+        self.description = description
+    }
+
+    /// Shorter than a second, a connection would hardly be there before it is replaced.
+    package init?(argument: String) {
+        guard argument != "off" else {
+            self = .off
+            return
+        }
+        guard let time = DurationArgument(argument: argument), time.duration >= .seconds(1) else { return nil }
+        self.init(duration: time.duration, description: argument)
+    }
+
+    package var defaultValueDescription: String { self.description }
+}
+
 /// A listener that this version does not have yet: it can only be off, so that scripts may already say so.
 package enum OffArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
     case off

@@ -16,11 +16,7 @@ public final class Client: Sendable {
     private struct State {
         var isStopping = false
         var session: NIOLoopBound<ClientSession>?
-        var wait: CheckedContinuation<Void, Never>?
     }
-
-    /// A connection that held this long was no failed attempt.
-    private static let stableAfter = Duration.seconds(60)
 
     /// - Parameter onEvent: Called on any thread; must not block.
     public init(
@@ -44,77 +40,37 @@ public final class Client: Sendable {
                         remedy: "Whoever stands in between reads everything, the API key too. Use --fingerprint instead.")))
         }
         let dialer = try self.makeDialer()
-        // One link, so one loop: link, connection and services' sockets share it.
+        let name = ClientName(self.configuration)
+        // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         defer { loops.shutdownGracefully { _ in } }
         let eventLoop = loops.next()
-        let ports = RememberedPorts()
-        var backoff = Backoff()
-        var hasConnected = false
-        var failuresInARow = 0
-        while !self.isStopping {
-            let started = Instant.now
-            let end = await self.session(on: eventLoop, dialer, ports)
-            if self.isStopping { return }
-            hasConnected = hasConnected || end.wasConnected
-            if end.wasConnected, Instant.now - started > Self.stableAfter { backoff.succeeded() }
-            guard !end.isFinal(hasConnected: hasConnected) else { throw end.error }
-            failuresInARow = end.wasConnected ? 0 : failuresInARow + 1
-            if let limit = self.configuration.maximumRetries, failuresInARow > limit { throw end.error }
-            let delay = backoff.failed(random: .random(in: 0..<1))
-            self.emit(.lost(end.error, retryIn: delay, attempt: backoff.failures))
-            await self.wait(delay, on: eventLoop)
-        }
-    }
-
-    /// Says good-bye and ends `run()`.
-    public func stop() {
-        let (session, wait) = self.state.withLockedValue { state in
-            state.isStopping = true
-            defer { state.wait = nil }
-            return (state.session, state.wait)
-        }
-        wait?.resume()
-        if let session { session.eventLoop.execute { session.value.stop() } }
-    }
-
-    private var isStopping: Bool { self.state.withLockedValue { $0.isStopping } }
-
-    /// One session, from dialling to its end.
-    private func session(on eventLoop: any EventLoop, _ dialer: Dialer, _ ports: RememberedPorts) async -> SessionEnd {
-        let ended = eventLoop.makePromise(of: SessionEnd.self)
+        let ended = eventLoop.makePromise(of: OperatorError?.self)
         let (configuration, logger, emit) = (self.configuration, self.logger, self.emit)
         eventLoop.execute {
             let session = ClientSession(
-                configuration: configuration, logger: logger, emit: emit, ports: ports, eventLoop: eventLoop, ended: ended)
-            let bound = NIOLoopBound(session, eventLoop: eventLoop)
+                configuration: configuration, dialer: dialer, clientID: name.text, logger: logger, emit: emit,
+                eventLoop: eventLoop, ended: ended)
             let isStopping = self.state.withLockedValue { state in
-                state.session = bound
+                state.session = NIOLoopBound(session, eventLoop: eventLoop)
                 return state.isStopping
             }
-            guard !isStopping else { return session.stop() }
-            session.start(dialer)
+            guard !isStopping else { return ended.succeed(nil) }
+            session.start()
         }
-        let end = try? await ended.futureResult.get()
+        let error = try await ended.futureResult.get()
         self.state.withLockedValue { $0.session = nil }
-        return end ?? SessionEnd(error: OperatorError(.failure, "the session ended"), wasConnected: false, retry: .always)
+        withExtendedLifetime(name) {}
+        if let error { throw error }
     }
 
-    private func wait(_ delay: Duration, on eventLoop: any EventLoop) async {
-        await withCheckedContinuation { continuation in
-            let isStopping = self.state.withLockedValue { state in
-                if !state.isStopping { state.wait = continuation }
-                return state.isStopping
-            }
-            guard !isStopping else { return continuation.resume() }
-            eventLoop.scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
-                let waiting = self.state.withLockedValue { state in
-                    defer { state.wait = nil }
-                    return state.wait
-                }
-                waiting?.resume()
-            }
+    /// Lets what is under way finish, says good-bye, and ends `run()`.
+    public func stop() {
+        let session = self.state.withLockedValue { state in
+            state.isStopping = true
+            return state.session
         }
+        if let session { session.eventLoop.execute { session.value.stop() } }
     }
 
     private func makeDialer() throws -> Dialer {
@@ -130,8 +86,7 @@ public final class Client: Sendable {
             }
         }
         return Dialer(
-            url: configuration.server, tls: tls, key: configuration.key,
-            keepalive: KeepaliveConfiguration(interval: configuration.keepalive))
+            url: configuration.server, tls: tls, key: configuration.key)
     }
 }
 
@@ -153,16 +108,5 @@ extension ClientConfiguration {
             }
             return .authoritiesOr(fingerprint: try CertificateFingerprint(pem: own), extra: files)
         }
-    }
-}
-
-/// The ports the server gave to each exposure, so that the next session can ask for the same. Confined to the event loop.
-final class RememberedPorts: @unchecked Sendable {
-    // Only sessions touch it, and those run one after another on one event loop.
-    private var ports: [Int: UInt16] = [:]
-
-    subscript(_ exposure: Int) -> UInt16? {
-        get { self.ports[exposure] }
-        set { self.ports[exposure] = newValue }
     }
 }

@@ -1,3 +1,4 @@
+internal import TunnelProtocol
 public import TunnelTransport
 
 /// Everything a client needs to know before it starts.
@@ -25,11 +26,17 @@ public struct ClientConfiguration: Sendable {
     public var keepalive: Duration
     /// Attempts to connect in a row that may fail; `nil` for any number.
     public var maximumRetries: Int?
+    /// What the client calls itself from one run to the next; `nil`: what the state folder says.
+    public var clientID: String?
+    /// Connections that the session is spread over, 1 to 8.
+    public var links: Int
+    /// How long streams may go on once the client has been asked to stop.
+    public var gracePeriod: Duration
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
-        maximumRetries: Int? = nil
+        maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30)
     ) {
         self.server = server
         self.key = key
@@ -39,6 +46,9 @@ public struct ClientConfiguration: Sendable {
         self.stateFolder = stateFolder
         self.keepalive = keepalive
         self.maximumRetries = maximumRetries
+        self.clientID = clientID
+        self.links = links
+        self.gracePeriod = gracePeriod
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
@@ -54,6 +64,16 @@ public struct ClientConfiguration: Sendable {
         }
         guard !self.exposures.isEmpty else {
             throw OperatorError(.badConfiguration, "nothing is exposed", remedy: "Say what with --expose 127.0.0.1:8000.")
+        }
+        guard 1...Int(Limits.Implementation.links) ~= self.links else {
+            throw OperatorError(.badConfiguration, "a session has 1 to \(Limits.Implementation.links) links, not \(self.links)")
+        }
+        if let id = self.clientID {
+            guard 1...Limits.Specification.textBytes ~= id.utf8.count, id == id.printable else {
+                throw OperatorError(
+                    .badConfiguration, "a client id has 1 to \(Limits.Specification.textBytes) bytes and no control characters",
+                    remedy: "Check --client-id.")
+            }
         }
         guard self.server.isSecure || self.server.isLoopback || self.allowsPlainTextKey else {
             throw OperatorError(

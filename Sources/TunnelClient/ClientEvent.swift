@@ -5,7 +5,11 @@ public enum ClientEvent: Sendable {
     /// The server welcomed us.
     case connected(server: String)
     case tunnel(id: String, url: String, exposure: Exposure)
-    /// The connection failed or ended; another attempt follows.
+    /// The connection is lost, or could not be had again yet; so many open streams wait for the next attempt.
+    case paused(OperatorError, streams: Int, retryIn: Duration, attempt: Int)
+    /// The session goes on where it stopped, after so long a pause.
+    case resumed(streams: Int, repeatedBytes: Int, after: Duration)
+    /// There is no session, or no more: what streams it had are ended. Another attempt follows.
     case lost(OperatorError, retryIn: Duration, attempt: Int)
     /// A visitor came, and the service did not accept. Told once, until it does again.
     case serviceUnavailable(Exposure, OperatorError)

@@ -26,8 +26,9 @@ struct SessionEnd: Sendable {
     }
 }
 
-/// One session with the server: dials, asks for the tunnels, connects visitors to services. Confined to its event loop.
-final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
+/// A session with the server, and the next one when that is lost: keeps its links, asks for the tunnels, connects visitors to
+/// services. Confined to its event loop.
+final class ClientSession: LinkDelegate {
     private struct Tunnel {
         let exposure: Exposure
         let connector: ServiceConnector
@@ -36,30 +37,42 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
         var serviceIsDown = false
     }
 
+    static let agent = "ws-tunnel-client/\(programVersion)"
+
+    let dialer: Dialer
+    let clientID: String
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
-    private let ports: RememberedPorts
     private let eventLoop: any EventLoop
-    private let ended: EventLoopPromise<SessionEnd>
+    private let ended: EventLoopPromise<OperatorError?>
     private var tunnels: [TunnelNumber: Tunnel] = [:]
-    private var connection: TunnelConnection?
-    private var wasConnected = false
-    private var goodbye: Frame.GoAway?
+    /// The ports the server gave, so that the next session can ask for the same.
+    private var ports: [TunnelNumber: UInt16] = [:]
+    /// The present session; `nil` before the first, and between two.
+    private var id: SessionID?
+    /// The first one is the session's: it ends with it.
+    private var links: [ClientLink] = []
+    /// Of former sessions, whose servers are shutting down.
+    private var retired: [ClientLink] = []
+    private var hasConnected = false
     private var isStopping = false
+    private var result: OperatorError?
     private var hasEnded = false
 
     /// How long a port that somebody else still holds is left alone before it is asked for again.
     private static let refusalPause = TimeAmount.seconds(2)
 
+    /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
-        configuration: ClientConfiguration, logger: Logger, emit: @escaping @Sendable (ClientEvent) -> Void,
-        ports: RememberedPorts, eventLoop: any EventLoop, ended: EventLoopPromise<SessionEnd>
+        configuration: ClientConfiguration, dialer: Dialer, clientID: String, logger: Logger,
+        emit: @escaping @Sendable (ClientEvent) -> Void, eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
+        self.dialer = dialer
+        self.clientID = clientID
         self.logger = logger
         self.emit = emit
-        self.ports = ports
         self.eventLoop = eventLoop
         self.ended = ended
         for (index, exposure) in configuration.exposures.enumerated() {
@@ -68,71 +81,166 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
         }
     }
 
-    func start(_ dialer: Dialer) {
+    func start() {
         self.logger.debug("connecting", metadata: ["server": "\(self.configuration.server)"])
-        let hello = Frame.Hello(agent: "ws-tunnel-client/\(programVersion)", terms: Frame.Terms())
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        dialer.dial(on: self.eventLoop, hello: hello, delegate: { bound.value }).assumeIsolated().whenFailure { error in
-            self.finish(self.explain(dialling: error))
+        self.links = (0..<UInt64(self.configuration.links)).map {
+            ClientLink(number: $0, session: self, keepalive: self.configuration.keepalive, eventLoop: self.eventLoop)
         }
-    }
-
-    func stop() {
-        self.isStopping = true
-        guard let connection = self.connection else {
-            return self.finish(SessionEnd(error: OperatorError(.failure, "stopped"), wasConnected: false, retry: .never))
-        }
-        connection.close(.normalClosure, "the client stops")
+        self.links[0].dial()
     }
 
     /// The server as the user named it, for messages.
     var configuredServer: ServerURL { self.configuration.server }
 
-    private func finish(_ end: SessionEnd) {
-        guard !self.hasEnded else { return }
+    private var all: [ClientLink] { self.links + self.retired }
+
+    private func isCurrent(_ link: ClientLink) -> Bool { self.links.contains { $0 === link } }
+
+    // MARK: The end
+
+    /// No new visitors; what is under way has until the end of the grace period.
+    func stop() {
+        guard !self.isStopping else { return }
+        self.isStopping = true
+        let grace = self.configuration.gracePeriod
+        for link in self.all { link.goAway(Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))) }
+        self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) { self.leave("the client stops") }
+        self.leaveIfQuiet()
+    }
+
+    func linkStreamEnded(_ link: LinkDriver) {
+        guard self.isStopping, link.streamCount == 0 else { return }
+        // Not from inside of the stream's own end.
+        self.eventLoop.assumeIsolated().execute { self.leaveIfQuiet() }
+    }
+
+    private func leaveIfQuiet() {
+        if self.isStopping, self.all.allSatisfy({ $0.driver?.streamCount ?? 0 == 0 }) { self.leave("the client stops") }
+    }
+
+    private func finish(_ error: OperatorError) {
+        guard self.result == nil, !self.isStopping else { return }
+        self.result = error
+        self.leave("the client gives up")
+    }
+
+    private func leave(_ reason: String) {
+        self.isStopping = true
+        for link in self.all { link.leave(reason) }
+    }
+
+    /// A link has nothing more to do.
+    func leftLink(_ link: ClientLink) {
+        self.links.removeAll { $0 === link }
+        self.retired.removeAll { $0 === link }
+        guard self.isStopping, self.all.isEmpty, !self.hasEnded else { return }
         self.hasEnded = true
-        self.ended.succeed(end)
+        self.ended.succeed(self.result)
     }
 
-    // MARK: The connection
+    // MARK: The links
 
-    func connection(_ connection: TunnelConnection, greeted hello: Frame.Hello) {
-        // A client is never greeted: the room's state machine refuses the frame.
+    /// What HELLO says to go on with a link, or to add one to the session.
+    func resumption(of link: ClientLink) -> Frame.Resumption? {
+        guard let id = self.id else { return nil }
+        if let token = link.token {
+            return Frame.Resumption(session: id, token: token, received: link.driver?.received ?? 0, link: link.number)
+        }
+        guard link.number > 0, let token = self.links.first?.token else { return nil }
+        return Frame.Resumption(session: id, token: token, received: 0, link: link.number)
     }
 
-    func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
-        self.connection = connection
-        self.wasConnected = true
-        guard !self.isStopping else { return connection.close(.normalClosure, "the client stops") }
-        connection.establish(peerTerms: welcome.terms, linkDelegate: self)
+    func isCurrent(_ session: SessionID) -> Bool { self.id == session }
+
+    /// A link stands that carries nothing yet.
+    func began(_ link: ClientLink, _ welcome: Frame.Welcome) {
+        guard link.number == 0 else {
+            return self.logger.info("link added", metadata: ["link": "\(link.number)"])
+        }
+        self.id = welcome.session
+        self.hasConnected = true
         self.logger.info(
             "connected",
             metadata: [
                 "server": "\(self.configuration.server)", "agent": "\(welcome.agent)", "session": "\(welcome.session)",
             ])
         self.emit(.connected(server: "\(self.configuration.server)"))
+        guard !self.isStopping else { return self.leaveIfQuiet() }
         for number in self.tunnels.keys.sorted(by: { $0.value < $1.value }) { self.listen(number) }
+        for link in self.links.dropFirst() { link.dial() }
     }
 
-    func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway) {
-        self.goodbye = goAway
+    /// - Parameter pause: `nil` when the link moved to its next connection before it had lost the one before.
+    func resumed(_ link: ClientLink, repeatedBytes: Int, after pause: Duration?) {
+        let streams = link.driver?.streamCount ?? 0
+        guard let pause else {
+            return self.logger.info("moved to a new connection", metadata: ["streams": "\(streams)", "link": "\(link.number)"])
+        }
+        self.logger.debug("resumed", metadata: ["link": "\(link.number)"])
+        self.emit(.resumed(streams: streams, repeatedBytes: repeatedBytes, after: pause))
+    }
+
+    func waits(_ link: ClientLink, _ error: OperatorError, retryIn delay: Duration, attempt: Int) {
+        if let driver = link.driver {
+            self.emit(.paused(error, streams: driver.streamCount, retryIn: delay, attempt: attempt))
+        } else if link.number == 0 {
+            self.emit(.lost(error, retryIn: delay, attempt: attempt))
+        } else {
+            self.logger.notice("a link is missing", metadata: ["link": "\(link.number)", "reason": "\(error.message)"])
+        }
+    }
+
+    /// - Returns: Whether another attempt would not help.
+    func mustEnd(_ end: SessionEnd, after failures: Int) -> Bool {
+        let isTooMany = self.configuration.maximumRetries.map { failures > $0 } ?? false
+        guard isTooMany || end.isFinal(hasConnected: self.hasConnected) else { return false }
+        self.finish(end.error)
+        return true
+    }
+
+    /// What the link carried is lost: with the first one, the session.
+    func lostSession(_ error: OperatorError, by link: ClientLink? = nil) {
+        if let link, link.number > 0 { return link.forget() }
+        let streams = self.links.reduce(0) { $0 + ($1.driver?.streamCount ?? 0) }
+        self.logger.warning("the session is lost: \(error.message)", metadata: ["streams": "\(streams)"])
+        self.id = nil
+        for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
+        for link in self.links {
+            link.forget()
+            if link.number > 0 { link.disconnect() }
+        }
+    }
+
+    func learned(_ lesson: PathMemory.Lesson) {
+        self.logger.notice(
+            """
+            this path cuts idle connections after about \(lesson.silence.wholeMilliseconds / 1_000) s; \
+            pinging every \(lesson.interval.wholeMilliseconds / 1_000) s from now on
+            """)
+    }
+
+    func serverGoesAway(_ goAway: Frame.GoAway, _ link: ClientLink) {
         self.logger.info("the server announces its end", metadata: ["reason": "\(goAway.reason)"])
-    }
-
-    func connection(_ connection: TunnelConnection, ended end: ConnectionEnd) {
-        self.connection = nil
-        self.finish(SessionEnd(error: self.explain(end), wasConnected: self.wasConnected, retry: .always))
+        guard self.isCurrent(link), !self.isStopping else { return }
+        guard goAway.reason == .shutdown else { return link.dial() }
+        // Another server, or this one once it is back, is another session; what is under way finishes in the old one.
+        let former = self.links
+        self.retired += former
+        self.id = nil
+        for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
+        self.start()
+        for link in former { link.retire() }
     }
 
     // MARK: Tunnels
 
     private func listen(_ number: TunnelNumber) {
-        guard let tunnel = self.tunnels[number], let link = self.connection?.link else { return }
+        guard let tunnel = self.tunnels[number], !tunnel.isOpen, let link = self.links.first?.driver else { return }
         let wanted = tunnel.exposure.remotePort
         link.send(
             .listen(
                 Frame.Listen(
-                    tunnel: number, kind: .tcp, port: wanted ?? self.ports[Int(number.value)],
+                    tunnel: number, kind: .tcp, port: wanted ?? self.ports[number],
                     portIsRequired: wanted != nil, label: tunnel.exposure.name)))
     }
 
@@ -148,19 +256,16 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
         }
     }
 
-    func linkEnded(_ link: LinkDriver) {}
-
     private func opened(_ listening: Frame.Listening) {
         guard let tunnel = self.tunnels[listening.tunnel] else { return }
         self.tunnels[listening.tunnel]?.isOpen = true
         self.tunnels[listening.tunnel]?.hasBeenRefused = false
-        self.ports[Int(listening.tunnel.value)] = listening.port
+        self.ports[listening.tunnel] = listening.port
         self.emit(.tunnel(id: "\(listening.id)", url: listening.url, exposure: tunnel.exposure))
     }
 
     private func refused(_ refused: Frame.Refused) {
         guard let tunnel = self.tunnels[refused.tunnel] else { return }
-        let number = Int(refused.tunnel.value)
         let error = OperatorError(
             refused.code == .taken ? .taken : .failure,
             "the server does not open a tunnel for \(tunnel.exposure.service): \(refused.message)",
@@ -169,9 +274,8 @@ final class ClientSession: TunnelConnectionDelegate, LinkDelegate {
                 : refused.code == .notAllowed ? "Ask for a port the server allows." : nil)
         // A port we had may still be held by our own former session, which the server does not know to be dead yet; a port of the
         // range may become free; a server's own failure may pass. Anything else would be refused again.
-        guard self.ports[number] != nil || refused.code == .exhausted || refused.code == .internalError else {
-            self.connection?.close(.normalClosure, "a tunnel was refused")
-            return self.finish(SessionEnd(error: error, wasConnected: true, retry: .never))
+        guard self.ports[refused.tunnel] != nil || refused.code == .exhausted || refused.code == .internalError else {
+            return self.finish(error)
         }
         if !tunnel.hasBeenRefused { self.emit(.tunnelRefused(tunnel.exposure, error)) }
         self.tunnels[refused.tunnel]?.hasBeenRefused = true

@@ -49,11 +49,14 @@ package enum Frame: Equatable, Sendable {
         package var token: ResumeToken
         /// Frames of the link received so far.
         package var received: UInt64
+        /// Which of the session's links; one that the session does not have yet joins it.
+        package var link: UInt64
 
-        package init(session: SessionID, token: ResumeToken, received: UInt64) {
+        package init(session: SessionID, token: ResumeToken, received: UInt64, link: UInt64 = 0) {
             self.session = session
             self.token = token
             self.received = received
+            self.link = link
         }
     }
 

@@ -51,10 +51,14 @@ extension Frame.Hello {
             agent: try parameters.text(.agent), terms: try parameters.terms(),
             clientID: try parameters.text(.clientID))
         guard let session = try parameters.opaque(.session) else { return }
+        let link = try parameters.varint(.link) ?? 0
+        guard link < Limits.Implementation.links else {
+            throw PeerViolation(.limit, "link \(link) of a session that has at most \(Limits.Implementation.links)")
+        }
         self.resumption = Frame.Resumption(
             session: SessionID(session),
             token: try parameters.required(try parameters.token(.token), .token),
-            received: try parameters.required(try parameters.varint(.received), .received))
+            received: try parameters.required(try parameters.varint(.received), .received), link: link)
     }
 }
 

@@ -14,10 +14,12 @@ package struct Keepalive: Equatable, Sendable {
 
     private let interval: Duration
     private let timeout: Duration
-    private var lastHeard: Instant
+    package private(set) var lastHeard: Instant
     private var nextPing: Instant
     private var counter: UInt64 = 0
     private var pingSent: Instant?
+    /// When the first PING left that nothing has followed yet.
+    private var questionSent: Instant?
     /// The shortest round trip seen: the path's own, without what waited in queues on the way.
     package private(set) var roundTrip: Duration?
 
@@ -37,7 +39,11 @@ package struct Keepalive: Equatable, Sendable {
     /// Anything at all came from the peer.
     package mutating func heard(now: Instant) {
         self.lastHeard = now
+        self.questionSent = nil
     }
+
+    /// How long nothing had come from the peer when it was asked for a sign of life, or when the connection ended before that.
+    package func quiet(now: Instant) -> Duration { (self.questionSent ?? now) - self.lastHeard }
 
     /// - Returns: The round trip, if this answers the latest PING.
     package mutating func pongReceived(_ payload: UInt64, now: Instant) -> Duration? {
@@ -53,8 +59,14 @@ package struct Keepalive: Equatable, Sendable {
         guard now < self.silenceDeadline else { return .dead(silence: now - self.lastHeard) }
         guard now >= self.nextPing else { return .wait }
         self.nextPing = now + self.interval * (1 + 0.1 * min(1, max(-1, jitter)))
+        return self.probe(now: now)
+    }
+
+    /// A PING out of turn.
+    package mutating func probe(now: Instant) -> Action {
         self.counter += 1
         self.pingSent = now
+        if self.questionSent == nil { self.questionSent = now }
         return .ping(self.counter)
     }
 }

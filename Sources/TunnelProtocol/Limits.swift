@@ -66,6 +66,25 @@ package enum Limits {
         /// while the connection stands still leave two each; it is not the peer who has to answer for them.
         package static let queuedControlFramesAtOpen = streams
 
+        /// What the frames that the peer has not acknowledged may take, on one link, before it takes no more data: what is on its
+        /// way at 1.3 Gbit/s and 100 ms of round trip.
+        package static let replayBytes = 16 << 20
+
+        /// Counted for each frame kept: a small read's buffer (1 KiB), and the entry.
+        package static let keptFrameBytes = 1_152
+
+        /// Frames other than DATA still go out beyond `replayBytes`, up to so much more; each answers the peer, who has
+        /// then been silent about what it received for a long time.
+        package static let replayReserveBytes = 4 << 20
+
+        /// Received bytes, or frames, after which the sender is told: often enough to keep little there, seldom enough to cost
+        /// nothing. What is left is told with the next PING or PONG.
+        package static let acknowledgedBytes = 1 << 20
+        package static let acknowledgedFrames: UInt64 = 1_024
+
+        /// Links of one session.
+        package static let links: UInt64 = 8
+
         /// Tunnels of one session: more than any configuration file lists by hand, few enough to keep a port range.
         package static let tunnels = 256
     }

@@ -51,22 +51,85 @@ package final class Link {
     private var control = Deque<Frame>()
     private var events = Deque<Event>()
 
-    /// Frames of this link received and sent, whatever connection carried them.
+    /// Frames of this link received, whatever connection carried them.
     package private(set) var received: UInt64 = 0
-    package private(set) var sent: UInt64 = 0
-    private var acknowledged: UInt64 = 0
+    private(set) var replay: ReplayBuffer
+    /// Bytes of the DATA frame now being received: those handed on, and those this connection has brought. A frame that was
+    /// cut off comes again from its first byte.
+    private var handedOn = 0
+    private var brought = 0
+    /// The stream of that frame.
+    private var unfinished: StreamID?
+    /// What the peer has been told of `received`, and the bytes since then.
+    private var receivedTold: UInt64 = 0
+    private var bytesUntold = 0
+    private var owesAcknowledgement = false
 
     /// - Parameters:
     ///   - terms: What this side announced in its greeting.
     ///   - peerTerms: What the peer announced in its own.
-    package init(role: Role, terms: Frame.Terms, peerTerms: Frame.Terms) {
+    ///   - isResumable: Whether what is sent is kept until the peer has it.
+    package init(role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true) {
         self.role = role
         self.terms = terms
         self.peerTerms = peerTerms
+        self.replay = ReplayBuffer(keeps: isResumable)
         self.nextStream = role == .client ? 1 : 2
     }
 
     package var streamCount: Int { self.streams.count }
+
+    /// Frames of this link sent, whatever connection carried them.
+    package var sent: UInt64 { self.replay.sent }
+
+    // MARK: Connections come and go
+
+    /// The connection is gone. What it had begun to bring comes again.
+    package func suspend() {
+        self.brought = 0
+    }
+
+    /// Whether a peer that says so can have received so many frames.
+    package func isPossible(received count: UInt64) -> Bool {
+        do {
+            try self.replay.check(count)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// A new connection carries the link; both greetings are done.
+    ///
+    /// - Parameter count: Frames the peer has received.
+    /// - Returns: The bytes that are sent again.
+    package func resume(peerReceived count: UInt64) throws(PeerViolation) -> Int {
+        let repeated = try self.replay.rewind(to: count)
+        self.brought = 0
+        // The greeting said it.
+        self.told()
+        return repeated
+    }
+
+    /// Tells the peer with the next frames what has been received, however little it is.
+    package func acknowledgeSoon() {
+        if self.received > self.receivedTold { self.owesAcknowledgement = true }
+    }
+
+    private func told() {
+        self.receivedTold = self.received
+        self.bytesUntold = 0
+        self.owesAcknowledgement = false
+    }
+
+    private func countReceived(_ bytes: Int) {
+        self.bytesUntold += bytes
+        if self.bytesUntold >= Limits.Implementation.acknowledgedBytes
+            || self.received - self.receivedTold >= Limits.Implementation.acknowledgedFrames
+        {
+            self.owesAcknowledgement = true
+        }
+    }
 
     package func roundTripMeasured(_ roundTrip: Duration) {
         self.roundTrip = roundTrip
@@ -144,24 +207,49 @@ package final class Link {
     package func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
         switch output {
         case .data(let id, let bytes, let isLast):
-            try self.receive(bytes, on: id)
-            if isLast { self.received += 1 }
+            try self.receive(bytes, on: id, isLast: isLast)
         case .frame(let frame):
+            try self.requireNothingUnfinished()
             try self.receive(frame)
             self.received += 1
         case .ignored:
+            try self.requireNothingUnfinished()
             self.received += 1
         }
+        self.countReceived(0)
     }
 
     /// The peer has received this many frames of the link.
     package func acknowledge(_ count: UInt64) throws(PeerViolation) {
-        guard count >= self.acknowledged, count <= self.sent else {
-            throw PeerViolation(
-                .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
-        }
-        self.acknowledged = count
+        try self.replay.acknowledge(count)
     }
+
+    /// Part of a DATA frame. Of a frame that an earlier connection had brought in part, that part is left out.
+    private func receive(_ bytes: ByteBuffer, on id: StreamID, isLast: Bool) throws(PeerViolation) {
+        guard self.unfinished == nil || self.unfinished == id else { throw Self.notRepeated }
+        var bytes = bytes
+        let count = bytes.readableBytes
+        let known = min(count, self.handedOn - self.brought)
+        self.brought += count
+        if known > 0 { bytes.moveReaderIndex(forwardBy: known) }
+        self.handedOn = max(self.handedOn, self.brought)
+        self.unfinished = id
+        self.bytesUntold += count
+        try self.receive(bytes, on: id)
+        guard isLast else { return }
+        guard self.brought == self.handedOn else { throw Self.notRepeated }
+        self.brought = 0
+        self.handedOn = 0
+        self.unfinished = nil
+        self.received += 1
+    }
+
+    private func requireNothingUnfinished() throws(PeerViolation) {
+        guard self.unfinished == nil else { throw Self.notRepeated }
+    }
+
+    private static let notRepeated = PeerViolation(
+        .acknowledgement, "a frame that was cut off was not sent again as it was")
 
     private func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
         guard let stream = self.streams[id] else { return try self.requireKnown(id, "DATA") }
@@ -231,17 +319,36 @@ package final class Link {
         self.events.popFirst()
     }
 
-    package var hasOutbound: Bool { !self.control.isEmpty || !self.scheduler.isEmpty }
+    package var hasOutbound: Bool {
+        self.owesAcknowledgement || self.replay.hasFramesToRepeat
+            || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData
+    }
+
+    private var takesData: Bool { self.replay.bytes < Limits.Implementation.replayBytes }
+
+    private var takesControl: Bool {
+        self.replay.bytes < Limits.Implementation.replayBytes + Limits.Implementation.replayReserveBytes
+    }
 
     /// More frames wait than an honest peer leaves unread.
     package var isFlooded: Bool { self.control.count > Limits.Implementation.queuedControlFrames }
 
-    /// The next frame to send: control frames first, then the streams in turn.
+    /// The next frame to send: what has to be sent again, then control frames, then the streams in turn. ACK, which belongs to
+    /// the connection, comes before all.
     package func nextOutbound() -> Outbound? {
-        if let frame = self.control.popFirst() {
-            self.sent += 1
-            return .frame(frame)
+        if self.owesAcknowledgement {
+            self.told()
+            return .frame(.acknowledgement(count: self.received))
         }
+        if let again = self.replay.nextToRepeat() { return again }
+        guard let next = self.nextNew() else { return nil }
+        self.replay.append(next)
+        return next
+    }
+
+    private func nextNew() -> Outbound? {
+        if self.takesControl, let frame = self.control.popFirst() { return .frame(frame) }
+        guard self.takesData else { return nil }
         while let id = self.scheduler.current {
             guard let stream = self.streams[id] else {
                 self.scheduler.drop()
@@ -255,7 +362,6 @@ package final class Link {
                 self.scheduler.leave(&stream.turn)
                 stream.finishSent()
                 self.removeIfFinished(stream)
-                self.sent += 1
                 return .frame(.finish(id))
             }
             let isContended = self.scheduler.isContended
@@ -268,7 +374,6 @@ package final class Link {
             self.scheduler.sent(payload.readableBytes, &stream.turn)
             if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
             if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
-            self.sent += 1
             return .data(id, payload)
         }
         return nil

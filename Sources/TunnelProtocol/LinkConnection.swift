@@ -42,6 +42,12 @@ package struct LinkConnection: Sendable {
         self.keepalive = keepalive
     }
 
+    /// When anything last came from the peer.
+    package var lastHeard: Instant { self.keepalive.lastHeard }
+
+    /// See `Keepalive.quiet(now:)`.
+    package func quiet(now: Instant) -> Duration { self.keepalive.quiet(now: now) }
+
     package var isEstablished: Bool { self.state == .established }
 
     /// The shortest round trip seen on this connection.
@@ -57,6 +63,11 @@ package struct LinkConnection: Sendable {
         precondition(self.state == .greeted, "WELCOME answers HELLO")
         self.state = .established
         self.outbound.append(.welcome(welcome))
+    }
+
+    /// Asks for a sign of life out of turn.
+    package mutating func probe(now: Instant) {
+        if self.isEstablished, case .ping(let payload) = self.keepalive.probe(now: now) { self.outbound.append(.ping(payload)) }
     }
 
     package mutating func goAway(_ goAway: Frame.GoAway) {

@@ -14,6 +14,7 @@ enum ParameterKey: UInt64 {
     case received = 0x06
     case clientID = 0x07
     case resumeWindow = 0x08
+    case link = 0x09
 
     case port = 0x10
     case portIsRequired = 0x11

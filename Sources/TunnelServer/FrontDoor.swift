@@ -8,6 +8,8 @@ internal import WebSocketProtocol
 /// Meets one connection on the listening port: who may become a tunnel connection, and what the others are told.
 final class FrontDoor: UpgradeDelegate {
     private let server: ServerContext
+    /// Which of the server's keys was shown.
+    private var key = 0
 
     init(server: ServerContext) {
         self.server = server
@@ -30,7 +32,7 @@ final class FrontDoor: UpgradeDelegate {
                     body: "Too many wrong keys from this address. Try again in \(seconds) s.\n"),
                 reason: "too many wrong keys from this address")
         }
-        guard let key = Self.bearerKey(request.fields), self.server.accepts(key) else {
+        guard let shown = Self.bearerKey(request.fields), let key = self.server.key(shown) else {
             self.server.throttle.failed(address, now: now)
             return .refuse(
                 Response(
@@ -45,12 +47,13 @@ final class FrontDoor: UpgradeDelegate {
                     body: "This is a ws-tunnel-server; it speaks the subprotocol \(Dialer.subprotocol).\n"),
                 reason: "the subprotocol \(Dialer.subprotocol) was not offered")
         }
+        self.key = key
         return .accept(upgrade, subprotocol: Dialer.subprotocol)
     }
 
     func upgraderAccepted(_ upgrader: ServerUpgrader) {
         guard let transport = upgrader.transport else { return }
-        ServerSession.start(on: transport, eventLoop: upgrader.eventLoop, server: self.server)
+        Greeter.meet(transport, key: self.key, eventLoop: upgrader.eventLoop, server: self.server)
     }
 
     func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure) {

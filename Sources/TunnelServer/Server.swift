@@ -64,12 +64,14 @@ public final class Server: Sendable {
         }
     }
 
-    /// Gives sessions a moment to say good-bye.
+    /// Lets the sessions finish, and gives them a moment to say good-bye.
     private func endSessions(_ eventLoop: any EventLoop) async {
-        let ended = self.context.stop(on: eventLoop)
+        let ended = self.context.stop(on: eventLoop, grace: self.context.configuration.gracePeriod)
         let limit = eventLoop.makePromise(of: Void.self)
         ended.cascade(to: limit)
-        let timer = eventLoop.scheduleTask(in: .seconds(2)) { limit.succeed(()) }
+        let timer = eventLoop.scheduleTask(
+            in: .nanoseconds(self.context.configuration.gracePeriod.wholeNanoseconds) + .seconds(2)
+        ) { limit.succeed(()) }
         try? await limit.futureResult.get()
         timer.cancel()
     }

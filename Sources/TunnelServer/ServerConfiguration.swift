@@ -31,11 +31,18 @@ public struct ServerConfiguration: Sendable {
     public var stateFolder: StateFolder
     /// Time between PINGs to each client.
     public var keepalive: Duration
+    /// How long a session outlives its connection; zero: not at all.
+    public var resumeWindow: Duration
+    /// How long streams may go on once the server has been asked to stop.
+    public var gracePeriod: Duration
+    /// Age at which connections are replaced by new ones, which streams do not notice; `nil`: never.
+    public var maximumConnectionAge: Duration?
 
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
-        stateFolder: StateFolder, keepalive: Duration = .seconds(20)
+        stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
+        gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil
     ) {
         self.keys = keys
         self.listen = listen
@@ -45,6 +52,9 @@ public struct ServerConfiguration: Sendable {
         self.security = security
         self.stateFolder = stateFolder
         self.keepalive = keepalive
+        self.resumeWindow = resumeWindow
+        self.gracePeriod = gracePeriod
+        self.maximumConnectionAge = maximumConnectionAge
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

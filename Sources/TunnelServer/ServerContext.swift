@@ -13,7 +13,9 @@ final class ServerContext: Sendable {
     let emit: @Sendable (ServerEvent) -> Void
 
     private struct Sessions {
-        var open: [ObjectIdentifier: NIOLoopBound<ServerSession>] = [:]
+        var open: [SessionID: NIOLoopBound<ServerSession>] = [:]
+        /// The newest session of each client that has a name.
+        var named: [ClientIdentity: SessionID] = [:]
         var isStopping = false
         var whenEmpty: EventLoopPromise<Void>?
     }
@@ -34,10 +36,22 @@ final class ServerContext: Sendable {
     }
 
     /// Compares with every key, in constant time each, so that the time does not tell which was nearly right.
-    func accepts(_ key: String) -> Bool {
-        var isKnown = false
-        for known in self.configuration.keys where constantTimeEqual(known.utf8, key.utf8) { isKnown = true }
-        return isKnown
+    ///
+    /// - Returns: Which key it is.
+    func key(_ shown: String) -> Int? {
+        var found: Int?
+        for (index, known) in self.configuration.keys.enumerated() where constantTimeEqual(known.utf8, shown.utf8) {
+            found = index
+        }
+        return found
+    }
+
+    func session(_ id: SessionID) -> NIOLoopBound<ServerSession>? {
+        self.sessions.withLockedValue { $0.open[id] }
+    }
+
+    func session(of identity: ClientIdentity) -> NIOLoopBound<ServerSession>? {
+        self.sessions.withLockedValue { sessions in sessions.named[identity].flatMap { sessions.open[$0] } }
     }
 
     /// - Returns: `false` while the server is stopping.
@@ -45,14 +59,16 @@ final class ServerContext: Sendable {
         let bound = NIOLoopBound(session, eventLoop: eventLoop)
         return self.sessions.withLockedValue { sessions in
             guard !sessions.isStopping else { return false }
-            sessions.open[ObjectIdentifier(session)] = bound
+            sessions.open[session.id] = bound
+            if let identity = session.identity { sessions.named[identity] = session.id }
             return true
         }
     }
 
     func remove(_ session: ServerSession) {
         let promise = self.sessions.withLockedValue { sessions -> EventLoopPromise<Void>? in
-            sessions.open[ObjectIdentifier(session)] = nil
+            sessions.open[session.id] = nil
+            if let identity = session.identity, sessions.named[identity] == session.id { sessions.named[identity] = nil }
             return sessions.open.isEmpty ? sessions.whenEmpty : nil
         }
         promise?.succeed(())
@@ -60,8 +76,9 @@ final class ServerContext: Sendable {
 
     /// Asks every session to end.
     ///
+    /// - Parameter grace: For the streams that are under way.
     /// - Returns: When they have.
-    func stop(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+    func stop(on eventLoop: any EventLoop, grace: Duration) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         let open = self.sessions.withLockedValue { sessions in
             sessions.isStopping = true
@@ -70,7 +87,7 @@ final class ServerContext: Sendable {
         }
         if open.isEmpty { promise.succeed(()) }
         for session in open {
-            session.eventLoop.execute { session.value.stop() }
+            session.eventLoop.execute { session.value.leave(within: grace) }
         }
         return promise.futureResult
     }

@@ -1,12 +1,11 @@
 internal import Logging
 internal import NIOCore
-internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
 internal import WebSocketProtocol
 
-/// One client's presence: its connection, its link, its tunnels. Confined to the connection's event loop.
-final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
+/// One client's presence: its links, its tunnels. It outlives the connections that carry the links. Confined to its event loop.
+final class ServerSession: LinkDelegate {
     /// A tunnel, from the moment its port is being opened.
     private struct Tunnel {
         let id: TunnelID
@@ -14,79 +13,193 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         var listener: (any Channel)?
     }
 
+    let id = SessionID(.random())
+    let identity: ClientIdentity?
     private let server: ServerContext
     private let eventLoop: any EventLoop
-    private let id: SessionID
+    private let key: Int
     private var logger: Logger
     private var tunnels: [TunnelNumber: Tunnel] = [:]
-    private var connection: TunnelConnection?
-    private var hasGreeted = false
+    private var links: [UInt64: ServerLink] = [:]
+    /// The ports that a former session of this client had.
+    private let formerPorts: [TunnelNumber: UInt16]
+    private var isLeaving = false
+    private var clientIsLeaving = false
+    private var hasEnded = false
+    private var grace: Scheduled<Void>?
 
-    private init(server: ServerContext, eventLoop: any EventLoop) {
+    private init(
+        _ identity: ClientIdentity?, key: Int, ports: [TunnelNumber: UInt16], on eventLoop: any EventLoop,
+        _ server: ServerContext
+    ) {
         self.server = server
         self.eventLoop = eventLoop
-        self.id = SessionID(.random())
+        self.identity = identity
+        self.key = key
+        self.formerPorts = ports
         self.logger = server.logger
         self.logger[metadataKey: "session"] = "\(self.id)"
     }
 
-    /// Takes over a connection whose upgrade was accepted; the client greets first.
-    static func start(on transport: TransportHandler, eventLoop: any EventLoop, server: ServerContext) {
-        let session = ServerSession(server: server, eventLoop: eventLoop)
-        let connection = TunnelConnection(
-            transport: transport, hello: nil, terms: Frame.Terms(),
-            keepalive: KeepaliveConfiguration(interval: server.configuration.keepalive), eventLoop: eventLoop,
-            delegate: session)
-        session.connection = connection
-        if !server.add(session, on: eventLoop) { connection.close(.goingAway, "the server is shutting down") }
-    }
-
-    /// The server is stopping.
-    func stop() {
-        self.connection?.goAway(Frame.GoAway(reason: .shutdown, graceMilliseconds: 0))
-        self.connection?.close(.goingAway, "the server is shutting down")
-    }
-
-    // MARK: The connection
-
-    func connection(_ connection: TunnelConnection, greeted hello: Frame.Hello) {
-        self.hasGreeted = true
+    /// Begins with a connection that has greeted.
+    ///
+    /// - Parameter ports: Those of a former session of the same client: it gets them again if it asks for no others.
+    static func begin(
+        _ connection: TunnelConnection, _ hello: Frame.Hello, _ identity: ClientIdentity?, key: Int,
+        ports: [TunnelNumber: UInt16], on eventLoop: any EventLoop, _ server: ServerContext
+    ) {
+        let session = ServerSession(identity, key: key, ports: ports, on: eventLoop, server)
+        guard server.add(session, on: eventLoop) else {
+            return connection.close(.goingAway, "the server is shutting down")
+        }
+        let link = ServerLink(
+            number: 0, peerTerms: hello.terms, session: session, server: server, eventLoop: eventLoop)
+        session.links[0] = link
         let address = connection.transport.remote
-        connection.welcome(
-            Frame.Welcome(
-                agent: "ws-tunnel-server/\(programVersion)", terms: Frame.Terms(), session: self.id,
-                token: ResumeToken(.random(), .random())),
-            peerTerms: hello.terms, linkDelegate: self)
-        var metadata: Logger.Metadata = ["address": "\(address)", "agent": "\(hello.agent)"]
+        link.carry(on: connection, peerReceived: 0)
+        session.logger.info("client connected", metadata: session.facts(connection, hello))
+        server.emit(.clientConnected(session: "\(session.id)", address: address, agent: hello.agent))
+    }
+
+    /// A connection that has greeted wants to carry on one of the links, or to add one.
+    func take(_ connection: TunnelConnection, _ hello: Frame.Hello, _ resumption: Frame.Resumption, key: Int) {
+        let link = self.links[resumption.link]
+        if key == self.key, self.mayBeResumed {
+            if let link {
+                if link.accepts(resumption.token), link.driver.isPossible(received: resumption.received) {
+                    return self.resume(link, connection, hello, resumption)
+                }
+            } else if resumption.link > 0, resumption.received == 0, self.links[0]?.accepts(resumption.token) == true {
+                return self.add(resumption.link, connection, hello)
+            }
+        }
+        self.logger.notice(
+            "a connection may not carry this session on",
+            metadata: ["address": "\(connection.transport.remote)", "reason": "its token, key or count is not the session's"])
+        guard resumption.link == 0 else { return connection.close(.unknownLink, "the link is not known here") }
+        Self.begin(connection, hello, nil, key: key, ports: [:], on: self.eventLoop, self.server)
+    }
+
+    private func resume(
+        _ link: ServerLink, _ connection: TunnelConnection, _ hello: Frame.Hello, _ resumption: Frame.Resumption
+    ) {
+        let repeated = link.carry(on: connection, peerReceived: resumption.received)
+        var facts = self.facts(connection, hello)
+        facts["streams"] = "\(link.driver.streamCount)"
+        facts["repeated-bytes"] = "\(repeated)"
+        self.logger.info("link resumed", metadata: facts)
+        self.server.emit(
+            .clientResumed(session: "\(self.id)", streams: link.driver.streamCount, repeatedBytes: repeated))
+    }
+
+    private func add(_ number: UInt64, _ connection: TunnelConnection, _ hello: Frame.Hello) {
+        let link = ServerLink(
+            number: number, peerTerms: hello.terms, session: self, server: self.server, eventLoop: self.eventLoop)
+        self.links[number] = link
+        link.carry(on: connection, peerReceived: 0)
+        self.logger.info("link added", metadata: self.facts(connection, hello).merging(["link": "\(number)"]) { $1 })
+    }
+
+    private func facts(_ connection: TunnelConnection, _ hello: Frame.Hello) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["address": "\(connection.transport.remote)", "agent": "\(hello.agent)"]
         if let security = connection.transport.security?.negotiated {
             metadata["tls"] = "\(security.version) \(security.cipher)"
         }
-        self.logger.info("client connected", metadata: metadata)
-        self.server.emit(.clientConnected(session: "\(self.id)", address: address, agent: hello.agent))
+        return metadata
     }
 
-    func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
-        // A server is never welcomed: the room's state machine refuses the frame.
-    }
+    // MARK: Its end
 
-    func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway) {
-        self.logger.info("client announces its end", metadata: ["reason": "\(goAway.reason)"])
-    }
+    /// Whether a lost connection may be followed by another.
+    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving && !self.clientIsLeaving }
 
-    func connection(_ connection: TunnelConnection, ended end: ConnectionEnd) {
-        self.connection = nil
-        let level: Logger.Level = end.isFault ? .notice : .info
-        let address = connection.transport.remote
-        self.logger.log(
-            level: level, self.hasGreeted ? "client disconnected" : "a connection ended before its greeting",
-            metadata: ["address": "\(address)", "reason": "\(end.explanation)"])
-        if self.hasGreeted {
-            self.server.emit(.clientDisconnected(session: "\(self.id)", reason: end.explanation))
+    /// A client of the same name is here. A dead session makes room for it.
+    ///
+    /// - Parameter answer: The ports this session had, once it has ended; `nil` if its client is alive.
+    func yield(within time: TimeAmount, answer: @escaping ([TunnelNumber: UInt16]?) -> Void) {
+        let ports = self.tunnels.compactMapValues { $0.listener?.localAddress?.port.map(UInt16.init(truncatingIfNeeded:)) }
+        func leave() {
+            self.end(.replaced, "another run of the client took its place", isFault: false)
+            answer(ports)
         }
+        guard !self.hasEnded else { return answer([:]) }
+        guard let connection = self.links.values.lazy.compactMap(\.connection).first else { return leave() }
+        connection.probe(within: time) { isAlive in
+            if isAlive, !self.hasEnded { answer(nil) } else { leave() }
+        }
+    }
+
+    /// The server stops: no new visitors, and what is under way has until the end of the grace period.
+    func leave(within grace: Duration) {
+        guard !self.isLeaving, !self.hasEnded else { return }
+        self.isLeaving = true
+        self.closeTunnels()
+        let goAway = Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))
+        for link in self.links.values { link.goAway(goAway) }
+        self.grace = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) {
+            self.end(.goingAway, "the server is shutting down", isFault: false)
+        }
+        self.endIfQuiet()
+    }
+
+    func clientGoesAway(_ goAway: Frame.GoAway) {
+        self.logger.info("client announces its end", metadata: ["reason": "\(goAway.reason)"])
+        guard goAway.reason == .shutdown else { return }
+        self.clientIsLeaving = true
+        self.closeTunnels()
+    }
+
+    func linkStreamEnded(_ link: LinkDriver) {
+        guard self.isLeaving, link.streamCount == 0 else { return }
+        // Not from inside of the stream's own end.
+        self.eventLoop.assumeIsolated().execute { self.endIfQuiet() }
+    }
+
+    private func endIfQuiet() {
+        // A link without a connection has nobody who could finish its streams.
+        guard self.isLeaving, self.links.values.allSatisfy({ $0.driver.streamCount == 0 || $0.connection == nil }) else { return }
+        self.end(.goingAway, "the server is shutting down", isFault: false)
+    }
+
+    private func end(_ code: CloseCode, _ reason: String, isFault: Bool) {
+        guard !self.hasEnded else { return }
+        self.hasEnded = true
+        self.grace?.cancel()
+        self.closeTunnels()
+        let address = self.links[0]?.connection?.transport.remote
+        for link in self.links.values { link.end(code, reason) }
+        self.links = [:]
+        var facts: Logger.Metadata = ["reason": "\(reason)"]
+        if let address { facts["address"] = "\(address)" }
+        self.logger.log(level: isFault ? .notice : .info, "client disconnected", metadata: facts)
+        self.server.emit(.clientDisconnected(session: "\(self.id)", reason: reason))
         self.server.remove(self)
     }
 
-    // MARK: The link
+    // MARK: The links
+
+    func linkSuspended(_ link: ServerLink, because reason: String) {
+        self.logger.info(
+            "lost a connection; the session waits for its client",
+            metadata: ["reason": "\(reason)", "streams": "\(link.driver.streamCount)"])
+        self.server.emit(
+            .clientPaused(session: "\(self.id)", streams: link.driver.streamCount, reason: reason))
+    }
+
+    /// A link that nothing will carry on: the session ends with its first one, and goes on without any other.
+    func linkEnded(_ link: ServerLink, because reason: String, isFault: Bool) {
+        guard link.number > 0 else { return self.end(.goingAway, reason, isFault: isFault) }
+        self.links[link.number] = nil
+        link.end(.goingAway, reason)
+        self.endIfQuiet()
+    }
+
+    /// The link for a new visitor: of those that are carried, the one with the fewest streams.
+    private func linkForVisitor() -> LinkDriver? {
+        let drivers = self.links.values.map(\.driver)
+        let carried = drivers.filter(\.isCarried)
+        return (carried.isEmpty ? drivers : carried).min { $0.streamCount < $1.streamCount }
+    }
 
     func link(_ link: LinkDriver, received event: Link.Event) {
         switch event {
@@ -99,10 +212,6 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         }
     }
 
-    func linkEnded(_ link: LinkDriver) {
-        for number in Array(self.tunnels.keys) { self.close(number) }
-    }
-
     // MARK: Tunnels
 
     private func open(_ listen: Frame.Listen, _ link: LinkDriver) {
@@ -110,6 +219,7 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
             self.logger.notice("tunnel refused", metadata: ["reason": "\(message)"])
             link.send(.refused(Frame.Refused(tunnel: listen.tunnel, code: code, message: message)))
         }
+        guard !self.isLeaving else { return refuse(.internalError, "the server is shutting down") }
         guard listen.kind == .tcp else {
             return refuse(.unknownKind, "this server does not know tunnels of kind \(listen.kind.rawValue)")
         }
@@ -123,6 +233,8 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         if let port = listen.port, listen.portIsRequired, !policy.allows(port) {
             return refuse(.notAllowed, "port \(port) is not among this server's ports for tunnels (\(policy))")
         }
+        var listen = listen
+        listen.port = listen.port ?? self.formerPorts[listen.tunnel]
         let id = TunnelID(random: .random())
         self.tunnels[listen.tunnel] = Tunnel(id: id)
         self.bind(PortCandidates(listen, policy), id, listen, link, refuse)
@@ -144,7 +256,8 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
         }
         let number = listen.tunnel
         Listeners.visitors(
-            host: self.server.configuration.bind, port: Int(port), of: number, link: link,
+            host: self.server.configuration.bind, port: Int(port), of: number, on: self.eventLoop,
+            link: { [weak self] in self?.linkForVisitor() ?? link },
             failed: { [server = self.server] in server.cannotAccept(on: "port \(port)", $0) },
             opened: { [weak self] stream, visitor in self?.visitorArrived(number, stream, visitor) }
         ).assumeIsolated().whenComplete { result in
@@ -162,9 +275,7 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
 
     private func opened(_ number: TunnelNumber, _ id: TunnelID, _ listener: any Channel, _ link: LinkDriver) {
         // The client may have left, or given the tunnel up, while the port was being opened.
-        guard var tunnel = self.tunnels[number], tunnel.id == id, self.connection != nil,
-            let port = listener.localAddress?.port
-        else {
+        guard var tunnel = self.tunnels[number], tunnel.id == id, let port = listener.localAddress?.port else {
             listener.close(promise: nil)
             return
         }
@@ -177,6 +288,10 @@ final class ServerSession: TunnelConnectionDelegate, LinkDelegate {
                 Frame.Listening(tunnel: number, id: tunnel.id, url: tunnel.url, port: UInt16(truncatingIfNeeded: port))))
         self.logger.info("tunnel open", metadata: ["tunnel": "\(tunnel.id)", "url": "\(tunnel.url)"])
         self.server.emit(.tunnelOpened(id: "\(tunnel.id)", url: tunnel.url, session: "\(self.id)"))
+    }
+
+    private func closeTunnels() {
+        for number in Array(self.tunnels.keys) { self.close(number) }
     }
 
     private func close(_ number: TunnelNumber) {

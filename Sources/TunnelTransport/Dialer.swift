@@ -21,29 +21,30 @@ package struct Dialer: Sendable {
     private let url: ServerURL
     private let tls: TLSContext?
     private let key: String
-    private let keepalive: KeepaliveConfiguration
-
     /// - Parameters:
     ///   - tls: Required for a `wss` URL.
     ///   - key: The pre-shared key; sent once the server's certificate has been verified.
-    package init(url: ServerURL, tls: TLSContext?, key: String, keepalive: KeepaliveConfiguration) {
+    package init(url: ServerURL, tls: TLSContext?, key: String) {
         precondition(url.isSecure == (tls != nil), "wss with TLS, ws without")
         self.url = url
         self.tls = tls
         self.key = key
-        self.keepalive = keepalive
     }
 
+    /// - Parameters:
+    ///   - agent: The program's name and version.
+    ///   - hello: Asked for on the event loop once the upgrade is accepted: what it says about the link is true then.
     /// - Returns: When the server has accepted the upgrade. WELCOME follows through the delegate.
     package func dial(
-        on eventLoop: any EventLoop, hello: Frame.Hello, delegate: @escaping @Sendable () -> any TunnelConnectionDelegate
+        on eventLoop: any EventLoop, agent: String, keepalive: KeepaliveConfiguration,
+        hello: @escaping @Sendable () -> Frame.Hello, delegate: @escaping @Sendable () -> any TunnelConnectionDelegate
     ) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         let handshake: ClientHandshake
         do {
             handshake = try ClientHandshake(
                 host: self.url.authority, path: self.url.path, subprotocols: [Self.subprotocol],
-                extraFields: ["Authorization": "Bearer \(self.key)", "User-Agent": hello.agent],
+                extraFields: ["Authorization": "Bearer \(self.key)", "User-Agent": agent],
                 nonce: Randomness.bytes(AcceptKey.nonceLength))
         } catch {
             promise.fail(OperatorError(.badConfiguration, "the request to \(self.url) cannot be written: \(error.sentence)"))
@@ -54,7 +55,7 @@ package struct Dialer: Sendable {
             .tunnelConnectionOptions()
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try self.prepare(channel, handshake, promise, hello, delegate())
+                    try self.prepare(channel, handshake, promise, keepalive, hello, delegate())
                 }
             }
             .connect(host: self.url.host, port: Int(self.url.port))
@@ -63,14 +64,13 @@ package struct Dialer: Sendable {
     }
 
     private func prepare(
-        _ channel: any Channel, _ handshake: ClientHandshake, _ promise: EventLoopPromise<Void>, _ hello: Frame.Hello,
-        _ delegate: any TunnelConnectionDelegate
+        _ channel: any Channel, _ handshake: ClientHandshake, _ promise: EventLoopPromise<Void>,
+        _ keepalive: KeepaliveConfiguration, _ hello: @escaping () -> Frame.Hello, _ delegate: any TunnelConnectionDelegate
     ) throws {
         let eventLoop = channel.eventLoop
         let upgrader = ClientUpgrader(handshake: handshake, promise: promise) { transport in
             _ = TunnelConnection(
-                transport: transport, hello: hello, terms: hello.terms, keepalive: self.keepalive, eventLoop: eventLoop,
-                delegate: delegate)
+                transport: transport, hello: hello(), keepalive: keepalive, eventLoop: eventLoop, delegate: delegate)
         }
         let tls = try self.tls.map { try TLSConnection(context: $0, role: .client(host: self.url.host)) }
         let transport = TransportHandler(tls: tls, user: upgrader)

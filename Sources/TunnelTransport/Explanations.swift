@@ -28,6 +28,15 @@ extension ConnectionEnd {
         }
     }
 
+    /// Whether the session may go on with another connection: not once its peer has taken leave, or has broken a rule.
+    package var leavesSession: Bool {
+        switch self {
+        case .transport, .silence, .closedHere: true
+        case .closedByPeer(let code, _): code.map { $0 != .normalClosure && !(4_400..<4_500).contains($0.rawValue) } ?? true
+        case .violation: false
+        }
+    }
+
     /// Whether somebody did what they must not do.
     package var isFault: Bool {
         switch self {

@@ -5,12 +5,15 @@ package import TunnelProtocol
 package protocol LinkDelegate: AnyObject {
     /// Anything but the bytes and ends of streams, which go to their sockets.
     func link(_ link: LinkDriver, received event: Link.Event)
-    /// The link is gone; its streams have been ended.
-    func linkEnded(_ link: LinkDriver)
+    /// A stream is gone.
+    func linkStreamEnded(_ link: LinkDriver)
 }
 
 /// A link on its event loop: joins the multiplexer to the sockets of its streams. Link, connection and sockets share the
 /// loop, so nothing here locks or hops.
+///
+///     suspended ──attach()──▶ carried ──connection gone, detach()──▶ suspended ──end()──▶ ended: its streams are reset
+///                                └──────────attach() of a newer connection──┘
 package final class LinkDriver {
     package let eventLoop: any EventLoop
     private let link: Link
@@ -20,14 +23,54 @@ package final class LinkDriver {
     private var delegate: (any LinkDelegate)?
     private var isDraining = false
 
-    init(link: Link, connection: TunnelConnection, eventLoop: any EventLoop, delegate: any LinkDelegate) {
-        self.link = link
-        self.connection = connection
+    /// - Parameters:
+    ///   - terms: What this side announced; the peer's are what the peer announced.
+    ///   - isResumable: Whether another connection may carry it on.
+    package init(
+        role: Link.Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool, eventLoop: any EventLoop,
+        delegate: any LinkDelegate
+    ) {
+        self.link = Link(role: role, terms: terms, peerTerms: peerTerms, isResumable: isResumable)
         self.eventLoop = eventLoop
         self.delegate = delegate
     }
 
     package var streamCount: Int { self.sockets.count }
+
+    package var isCarried: Bool { self.connection != nil }
+
+    /// Frames received so far, for the greeting.
+    package var received: UInt64 { self.link.received }
+
+    /// Whether a peer that says so can have received so many frames.
+    package func isPossible(received count: UInt64) -> Bool { self.link.isPossible(received: count) }
+
+    // MARK: Connections
+
+    /// - Returns: The bytes sent again.
+    func attach(_ connection: TunnelConnection, peerReceived count: UInt64) throws(PeerViolation) -> Int {
+        self.connection = connection
+        return try self.link.resume(peerReceived: count)
+    }
+
+    func detach(_ connection: TunnelConnection) {
+        guard self.connection === connection else { return }
+        self.connection = nil
+        self.link.suspend()
+    }
+
+    func acknowledgeSoon() {
+        self.link.acknowledgeSoon()
+    }
+
+    /// No connection will carry it any more: every stream that was not finished ends.
+    package func end() {
+        self.connection = nil
+        self.delegate = nil
+        let sockets = self.sockets.values
+        self.sockets = [:]
+        for socket in sockets { socket.linkEnded() }
+    }
 
     /// Sends a frame about tunnels.
     package func send(_ frame: Frame) {
@@ -39,7 +82,7 @@ package final class LinkDriver {
 
     /// A visitor arrived: opens a stream for its socket.
     func open(_ socket: StreamSocket, tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint?) -> StreamID? {
-        guard self.connection != nil,
+        guard self.delegate != nil,
             let id = self.link.open(tunnel: tunnel, visitor: visitor, destination: destination)
         else { return nil }
         self.sockets[id] = socket
@@ -54,8 +97,8 @@ package final class LinkDriver {
 
     /// Refuses a stream that the peer opened.
     package func reset(_ id: StreamID, _ code: ResetCode) {
-        self.sockets[id] = nil
         self.link.reset(id, code)
+        self.socketClosed(id)
         self.linkChanged()
     }
 
@@ -85,7 +128,8 @@ package final class LinkDriver {
     }
 
     func socketClosed(_ id: StreamID) {
-        self.sockets[id] = nil
+        guard self.sockets.removeValue(forKey: id) != nil else { return }
+        self.delegate?.linkStreamEnded(self)
     }
 
     private func linkChanged() {
@@ -126,7 +170,9 @@ package final class LinkDriver {
                 guard let socket = self.sockets[id] else { continue }
                 if socket.write(bytes) { self.touched.append(socket) }
             case .finished(let id): self.sockets[id]?.finish()
-            case .reset(let id, let code): self.sockets.removeValue(forKey: id)?.reset(code)
+            case .reset(let id, let code):
+                self.sockets[id]?.reset(code)
+                self.socketClosed(id)
             case .sendable(let id): self.sockets[id]?.resumeReading()
             case .opened, .connected, .listen, .listening, .refused, .unlisten:
                 self.delegate?.link(self, received: event)
@@ -139,16 +185,5 @@ package final class LinkDriver {
         }
         self.isDraining = false
         if self.link.isFlooded { self.connection?.flooded() }
-    }
-
-    /// The connection is gone, and with it every stream that was not finished.
-    func connectionEnded() {
-        self.connection = nil
-        let sockets = self.sockets.values
-        self.sockets = [:]
-        for socket in sockets { socket.linkEnded() }
-        let delegate = self.delegate
-        self.delegate = nil
-        delegate?.linkEnded(self)
     }
 }

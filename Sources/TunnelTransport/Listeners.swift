@@ -38,18 +38,19 @@ package enum Listeners {
             .bind(host: host, port: port)
     }
 
-    /// Listens for the visitors of one tunnel, on its link's loop. Called there.
+    /// Listens for the visitors of one tunnel, on its session's loop. Called there.
     ///
     /// - Parameters:
+    ///   - link: Asked for each visitor: the link that takes it.
     ///   - failed: Told why no visitor can be accepted for now.
     ///   - opened: Told of each visitor that became a stream.
     package static func visitors(
-        host: String, port: Int, of tunnel: TunnelNumber, link: LinkDriver,
+        host: String, port: Int, of tunnel: TunnelNumber, on eventLoop: any EventLoop, link: @escaping () -> LinkDriver,
         failed: @escaping @Sendable (String) -> Void,
         opened: @escaping (StreamID, Endpoint?) -> Void
     ) -> EventLoopFuture<any Channel> {
-        let bound = NIOLoopBound((link, opened), eventLoop: link.eventLoop)
-        return ServerBootstrap(group: link.eventLoop)
+        let bound = NIOLoopBound((link, opened), eventLoop: eventLoop)
+        return ServerBootstrap(group: eventLoop)
             .listenerOptions(failed)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childStreamOptions()
@@ -57,7 +58,7 @@ package enum Listeners {
                 channel.eventLoop.makeCompletedFuture {
                     let (link, opened) = bound.value
                     try channel.pipeline.syncOperations.addHandler(
-                        StreamSocket(link: link, origin: .visitor(tunnel), opened: opened))
+                        StreamSocket(link: link(), origin: .visitor(tunnel), opened: opened))
                 }
             }
             .bind(host: host, port: port)

@@ -257,24 +257,11 @@ extension ByteBuffer {
 }
 
 extension Endpoint {
-    /// `nil` for what is not IP. An IPv4 address mapped into IPv6 is given as what it is.
+    /// `nil` for what is not IP.
     package init?(_ address: SocketAddress) {
         switch address {
-        case .v4(let v4):
-            self.init(
-                .v4(UInt32(bigEndian: v4.address.sin_addr.s_addr)), port: UInt16(bigEndian: v4.address.sin_port))
-        case .v6(let v6):
-            let bytes = withUnsafeBytes(of: v6.address.sin6_addr) { raw in
-                Opaque16(
-                    high: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-                    low: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
-            }
-            let port = UInt16(bigEndian: v6.address.sin6_port)
-            if bytes.high == 0, bytes.low >> 32 == 0xFFFF {
-                self.init(.v4(UInt32(truncatingIfNeeded: bytes.low)), port: port)
-            } else {
-                self.init(.v6(bytes), port: port)
-            }
+        case .v4(let v4): self.init(v4.address)
+        case .v6(let v6): self.init(v6.address)
         case .unixDomainSocket:
             return nil
         }

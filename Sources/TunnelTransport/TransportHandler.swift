@@ -1,5 +1,6 @@
 package import NIOCore
 package import OpenSSL
+internal import struct TunnelProtocol.Endpoint
 
 /// Who uses a transport's plain bytes: the opening handshake first, then the tunnel connection.
 package protocol TransportUser: AnyObject {
@@ -56,6 +57,13 @@ package final class TransportHandler: ChannelInboundHandler {
         self.user = user
     }
 
+    /// For a connection that another event loop has begun.
+    init(continuing tls: TLSConnection?) {
+        self.tls = tls
+        self.hasStarted = true
+        self.isReady = true
+    }
+
     /// The socket's address at the other end.
     package private(set) var remoteAddress: SocketAddress?
 
@@ -74,6 +82,23 @@ package final class TransportHandler: ChannelInboundHandler {
     /// Gives bytes that came with the last of one user's to the next.
     func passOn(_ bytes: inout ByteBuffer) {
         self.user?.transport(received: &bytes)
+    }
+
+    /// Takes the connection off this event loop, so that another can go on with it. Nothing is heard of it here any more.
+    ///
+    /// - Returns: `nil`, and nothing has changed, while bytes wait to be sent.
+    func release() -> ReleasedTransport? {
+        guard let context = self.context, !self.isClosing, self.tls?.outbound.readableBytes ?? 0 == 0,
+            let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), waiting == 0,
+            let local = context.localAddress.flatMap(Endpoint.init), let remote = context.remoteAddress.flatMap(Endpoint.init),
+            let descriptor = SocketDescriptor.duplicate(local: local, remote: remote)
+        else { return nil }
+        self.liftLimit()
+        self.user = nil
+        self.context = nil
+        self.isClosing = true
+        context.close(promise: nil)
+        return ReleasedTransport(descriptor: descriptor, tls: self.tls)
     }
 
     // MARK: Out
@@ -158,6 +183,7 @@ package final class TransportHandler: ChannelInboundHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.remoteAddress = context.remoteAddress
         if context.channel.isActive { self.start(context) }
     }
 
@@ -256,6 +282,13 @@ package final class TransportHandler: ChannelInboundHandler {
         self.isClosing = true
         user.transportEnded(self.end ?? .endOfFile)
     }
+}
+
+/// A connection between two event loops.
+struct ReleasedTransport {
+    /// To be closed, or to be given to a channel.
+    let descriptor: CInt
+    let tls: TLSConnection?
 }
 
 /// A socket error in words: the system's own text, without the wrapping.

@@ -1,4 +1,5 @@
 package import NIOCore
+internal import class NIOPosix.ClientBootstrap
 internal import OpenSSL
 package import TunnelProtocol
 package import WebSocketProtocol
@@ -17,9 +18,9 @@ package enum ConnectionEnd: Error, Sendable {
 
 /// What a role does with a connection. All calls come on the connection's event loop.
 package protocol TunnelConnectionDelegate: AnyObject {
-    /// A client greets (server role only): answer with `connection.welcome(_:)` or `connection.close(_:_:)`.
+    /// A client greets (server role only): answer with `welcome(_:carrying:peerReceived:)` or `close(_:_:)`, now or later.
     func connection(_ connection: TunnelConnection, greeted hello: Frame.Hello)
-    /// The server welcomed us (client role only); the link is up.
+    /// The server welcomed us (client role only): go on with `carry(_:peerReceived:)`.
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome)
     func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway)
     /// The last call.
@@ -29,18 +30,19 @@ package protocol TunnelConnectionDelegate: AnyObject {
 /// One WebSocket after its opening handshake, carrying a link: bytes to messages to frames, and back.
 package final class TunnelConnection: TransportUser {
     package let transport: TransportHandler
-    /// Set once the greeting is done.
+    /// The link it carries: from the greeting until the connection ends, or a newer one takes its place.
     package private(set) var link: LinkDriver?
+    /// Set by whoever takes the connection over.
+    package var delegate: (any TunnelConnectionDelegate)?
 
     private let role: WebSocketConnection.Role
-    private let terms: Frame.Terms
     private var webSocket: WebSocketConnection
     private var connection: LinkConnection
     private var writer: FrameWriter
-    private var delegate: (any TunnelConnectionDelegate)?
     private let eventLoop: any EventLoop
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
+    private var isAbandoned = false
     private var isFlushing = false
     /// What streams have queued since the last flush.
     private var queuedPieces = 0
@@ -50,21 +52,31 @@ package final class TunnelConnection: TransportUser {
     private var rateSince = Instant.now
 
     /// - Parameter hello: The client's greeting; `nil` in the server's role.
-    package init(
-        transport: TransportHandler, hello: Frame.Hello?, terms: Frame.Terms, keepalive: KeepaliveConfiguration,
+    package convenience init(
+        transport: TransportHandler, hello: Frame.Hello?, keepalive: KeepaliveConfiguration,
         eventLoop: any EventLoop, delegate: any TunnelConnectionDelegate
     ) {
-        self.transport = transport
-        self.role = hello == nil ? .server : .client
-        self.terms = terms
-        self.webSocket = WebSocketConnection(role: self.role)
+        let role = hello == nil ? WebSocketConnection.Role.server : .client
         let liveness = Keepalive(interval: keepalive.interval, timeout: keepalive.timeout, now: .now)
-        self.connection = hello.map { LinkConnection(hello: $0, keepalive: liveness) } ?? LinkConnection(keepalive: liveness)
-        self.writer = FrameWriter(role: self.role)
-        self.eventLoop = eventLoop
+        self.init(
+            transport: transport, role: role, webSocket: WebSocketConnection(role: role),
+            connection: hello.map { LinkConnection(hello: $0, keepalive: liveness) } ?? LinkConnection(keepalive: liveness),
+            eventLoop: eventLoop)
         self.delegate = delegate
         transport.hand(to: self)
         self.flush()
+    }
+
+    private init(
+        transport: TransportHandler, role: WebSocketConnection.Role, webSocket: WebSocketConnection,
+        connection: LinkConnection, eventLoop: any EventLoop
+    ) {
+        self.transport = transport
+        self.role = role
+        self.webSocket = webSocket
+        self.connection = connection
+        self.writer = FrameWriter(role: role)
+        self.eventLoop = eventLoop
     }
 
     /// The shortest round trip measured.
@@ -72,24 +84,61 @@ package final class TunnelConnection: TransportUser {
 
     package var isOpen: Bool { self.end == nil }
 
-    /// Answers HELLO; the link is up.
-    package func welcome(_ welcome: Frame.Welcome, peerTerms: Frame.Terms, linkDelegate: any LinkDelegate) {
+    /// When anything last came from the peer.
+    package var lastHeard: Instant { self.connection.lastHeard }
+
+    /// How long nothing had come when the peer was asked for a sign of life, or until now.
+    package var quiet: Duration { self.connection.quiet(now: .now) }
+
+    /// Answers HELLO, and carries a link from now on.
+    ///
+    /// - Parameter count: Frames of the link that the client has received.
+    /// - Returns: The bytes sent again.
+    @discardableResult
+    package func welcome(_ welcome: Frame.Welcome, carrying link: LinkDriver, peerReceived count: UInt64) -> Int {
         self.connection.welcome(welcome)
-        self.establish(role: .server, peerTerms: peerTerms, delegate: linkDelegate)
+        return self.carry(link, peerReceived: count)
     }
 
-    /// Takes up the link after WELCOME, in the client's role.
-    package func establish(peerTerms: Frame.Terms, linkDelegate: any LinkDelegate) {
-        self.establish(role: .client, peerTerms: peerTerms, delegate: linkDelegate)
-    }
-
-    private func establish(role: Link.Role, peerTerms: Frame.Terms, delegate: any LinkDelegate) {
+    /// Carries a link from now on, after WELCOME in the client's role.
+    @discardableResult
+    package func carry(_ link: LinkDriver, peerReceived count: UInt64) -> Int {
         self.transport.liftLimit()
-        self.link = LinkDriver(
-            link: Link(role: role, terms: self.terms, peerTerms: peerTerms), connection: self, eventLoop: self.eventLoop,
-            delegate: delegate)
+        self.link = link
         self.keepAlive()
         self.scheduleFlush()
+        do {
+            return try link.attach(self, peerReceived: count)
+        } catch {
+            self.finish(.violation(error.description), .tunnelViolation, error.description)
+            return 0
+        }
+    }
+
+    /// A newer connection carries the link: what still arrives here is nothing to it.
+    package func abandon() {
+        self.link?.detach(self)
+        self.link = nil
+        self.isAbandoned = true
+    }
+
+    /// Asks the peer for a sign of life.
+    ///
+    /// - Parameter answer: Told on the event loop whether there was one within `time`.
+    package func probe(within time: TimeAmount, answer: @escaping (Bool) -> Void) {
+        let asked = Instant.now
+        self.connection.probe(now: asked)
+        self.flush()
+        self.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            answer(self.end == nil && self.connection.lastHeard > asked)
+        }
+    }
+
+    /// Cuts the connection without a word, for a peer that does not answer.
+    package func abort() {
+        guard self.end == nil else { return }
+        self.end = .silence(self.quiet)
+        self.transport.abort()
     }
 
     package func goAway(_ goAway: Frame.GoAway) {
@@ -135,7 +184,8 @@ package final class TunnelConnection: TransportUser {
         self.end = end
         let delegate = self.delegate
         self.delegate = nil
-        self.link?.connectionEnded()
+        self.link?.detach(self)
+        self.link = nil
         delegate?.connection(self, ended: end)
     }
 
@@ -240,7 +290,9 @@ package final class TunnelConnection: TransportUser {
                 self.end = .silence(silence)
                 self.transport.abort()
                 return
-            case .ping: self.flush()
+            case .ping:
+                self.link?.acknowledgeSoon()
+                self.flush()
             case .wait: break
             }
             // The flush may have met the connection's end, which cancels no timer that is not there yet.
@@ -252,6 +304,8 @@ package final class TunnelConnection: TransportUser {
     private func finish(_ end: ConnectionEnd, _ code: CloseCode, _ reason: String) {
         guard self.end == nil else { return }
         self.end = end
+        // What was said before still goes first.
+        if case .closedHere = end, !self.isAbandoned { _ = self.writeFrames() }
         self.writer.write(to: self.transport) { key, buffer in
             self.webSocket.encodeClose(code, reason: reason, maskingKey: key, into: &buffer)
         }
@@ -280,5 +334,56 @@ package struct KeepaliveConfiguration: Sendable, Equatable {
 extension CloseCode {
     /// Codes of the tunnel protocol, from the range for private use (RFC 6455 §7.4.2).
     package static let tunnelViolation = CloseCode(rawValue: 4400)
+    /// The session or link that HELLO names is not known here.
+    package static let unknownLink = CloseCode(rawValue: 4404)
+    /// A newer connection, or another client of the same client id, took this one's place.
+    package static let replaced = CloseCode(rawValue: 4409)
     package static let flooded = CloseCode(rawValue: 4413)
+}
+
+// MARK: From one event loop to another
+
+extension TunnelConnection {
+    /// What goes with a connection to another loop; nobody keeps any of it here.
+    private struct Luggage: @unchecked Sendable {
+        let transport: ReleasedTransport
+        let webSocket: WebSocketConnection
+        let connection: LinkConnection
+    }
+
+    /// Carries a greeted connection of the server's over to another event loop, where the session it asks for lives.
+    ///
+    /// - Parameter arrived: Called there with the connection, which has no delegate yet. Not called when the connection broke on
+    ///   the way; the client will try again.
+    package func move(to eventLoop: any EventLoop, arrived: @escaping @Sendable (TunnelConnection) -> Void) {
+        guard self.end == nil, let transport = self.transport.release() else {
+            self.abort()
+            return
+        }
+        self.end = .closedHere
+        self.delegate = nil
+        let arrival = NIOLoopBoundBox<TunnelConnection?>.makeEmptyBox(valueType: TunnelConnection.self, eventLoop: eventLoop)
+        let luggage = Luggage(transport: transport, webSocket: self.webSocket, connection: self.connection)
+        ClientBootstrap(group: eventLoop)
+            .tunnelConnectionOptions()
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let transport = TransportHandler(continuing: luggage.transport.tls)
+                    let connection = TunnelConnection(
+                        transport: transport, role: .server, webSocket: luggage.webSocket,
+                        connection: luggage.connection, eventLoop: channel.eventLoop)
+                    transport.hand(to: connection)
+                    try channel.pipeline.syncOperations.addHandler(transport)
+                    transport.limit(to: TransportLimits.greeting, "the greeting")
+                    arrival.value = connection
+                }
+            }
+            .withConnectedSocket(luggage.transport.descriptor)
+            .whenComplete { result in
+                switch result {
+                case .success: if let connection = arrival.value { arrived(connection) }
+                case .failure: SocketDescriptor.close(luggage.transport.descriptor)
+                }
+            }
+    }
 }

@@ -57,6 +57,17 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Give up after so many failed attempts in a row. (default: never)", valueName: "n"))
     var maxRetries: Int?
 
+    @Option(help: ArgumentHelp("Connections to spread the session over, 1 to 8.", valueName: "n"))
+    var links = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "This client's name from one run to the next. (default: one kept in the state folder)", valueName: "id"))
+    var clientId: String?
+
+    @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "time"))
+    var gracePeriod = DurationArgument(argument: "30s")!
+
     @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
     var stateDir: String?
 
@@ -73,6 +84,7 @@ struct ClientCommand: AsyncParsableCommand {
         guard [!self.caFile.isEmpty, self.fingerprint != nil, self.insecure].filter(\.self).count <= 1 else {
             throw ValidationError("--ca-file, --fingerprint and --insecure exclude each other.")
         }
+        guard 1...8 ~= self.links else { throw ValidationError("--links is 1 to 8.") }
         guard (self.maxRetries ?? 0) >= 0 else { throw ValidationError("--max-retries is 0 or more.") }
     }
 
@@ -113,6 +125,9 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.allowsPlainTextKey = self.allowPlainTextKey
         configuration.keepalive = self.keepalive.duration
         configuration.maximumRetries = self.maxRetries
+        configuration.clientID = self.clientId
+        configuration.links = self.links
+        configuration.gracePeriod = self.gracePeriod.duration
         return configuration
     }
 }

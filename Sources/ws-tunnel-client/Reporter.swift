@@ -21,17 +21,24 @@ struct Reporter: Sendable {
                 $0.set("expose", "\(exposure.service)")
                 if !exposure.name.isEmpty { $0.set("name", exposure.name) }
             }
-        case .lost(let error, let delay, let attempt):
-            let milliseconds = delay.components.seconds * 1_000 + delay.components.attoseconds / 1_000_000_000_000_000
-            let tenths = (milliseconds + 50) / 100
-            self.logger.report(
-                error, at: .error, also: "Retrying in \(tenths / 10).\(tenths % 10) s (attempt \(attempt)).")
-            self.events.send("lost") {
-                $0.set("code", Int(error.code.rawValue))
-                $0.set("message", error.message)
-                $0.set("attempt", attempt)
-                $0.set("retryInMilliseconds", Int(milliseconds))
+        case .paused(let error, let streams, let delay, let attempt):
+            let waiting = streams == 0 ? "" : "\(streams) open \(streams == 1 ? "stream waits" : "streams wait"). "
+            self.logger.report(error, at: .warning, also: waiting + self.retry(delay, attempt))
+            self.attemptFailed("paused", error, delay, attempt) { $0.set("streams", streams) }
+        case .resumed(let streams, let repeatedBytes, let pause):
+            self.logger.notice(
+                """
+                the connection is back after \(self.tenths(pause)) s; \
+                \(streams) \(streams == 1 ? "stream goes" : "streams go") on, \(repeatedBytes) bytes sent again
+                """)
+            self.events.send("resumed") {
+                $0.set("streams", streams)
+                $0.set("replayedBytes", repeatedBytes)
+                $0.set("pausedMilliseconds", Int(pause.milliseconds))
             }
+        case .lost(let error, let delay, let attempt):
+            self.logger.report(error, at: .error, also: self.retry(delay, attempt))
+            self.attemptFailed("lost", error, delay, attempt)
         case .serviceUnavailable(_, let error):
             self.logger.report(error, at: .warning)
             self.event(error)
@@ -58,10 +65,35 @@ struct Reporter: Sendable {
         }
     }
 
+    private func retry(_ delay: Duration, _ attempt: Int) -> String {
+        "Retrying in \(self.tenths(delay)) s (attempt \(attempt))."
+    }
+
+    private func tenths(_ time: Duration) -> String {
+        let tenths = (time.milliseconds + 50) / 100
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
+    private func attemptFailed(
+        _ event: String, _ error: OperatorError, _ delay: Duration, _ attempt: Int, _ more: (inout JSONObject) -> Void = { _ in }
+    ) {
+        self.events.send(event) {
+            $0.set("code", Int(error.code.rawValue))
+            $0.set("message", error.message)
+            $0.set("attempt", attempt)
+            $0.set("retryInMilliseconds", Int(delay.milliseconds))
+            more(&$0)
+        }
+    }
+
     private func event(_ error: OperatorError) {
         self.events.send("error") {
             $0.set("code", Int(error.code.rawValue))
             $0.set("message", error.message)
         }
     }
+}
+
+extension Duration {
+    fileprivate var milliseconds: Int64 { self.components.seconds * 1_000 + self.components.attoseconds / 1_000_000_000_000_000 }
 }

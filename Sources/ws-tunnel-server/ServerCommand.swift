@@ -50,6 +50,15 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Time between signs of life to each client.", valueName: "time"))
     var keepalive = DurationArgument(argument: "20s")!
 
+    @Option(help: ArgumentHelp("How long a session outlives its connection; 0s: not at all.", valueName: "time"))
+    var resumeWindow = DurationArgument(argument: "60s")!
+
+    @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "time"))
+    var gracePeriod = DurationArgument(argument: "30s")!
+
+    @Option(help: ArgumentHelp("Replace connections of this age before a load balancer cuts them.", valueName: "off|time"))
+    var maxConnectionAge = OptionalDurationArgument.off
+
     @Option(help: ArgumentHelp("Where the server keeps its own certificate.", valueName: "path"))
     var stateDir: String?
 
@@ -90,6 +99,9 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.tcpPorts = self.tcpPorts.policy
         configuration.publicHost = self.publicHost
         configuration.keepalive = self.keepalive.duration
+        configuration.resumeWindow = self.resumeWindow.duration
+        configuration.gracePeriod = self.gracePeriod.duration
+        configuration.maximumConnectionAge = self.maxConnectionAge.duration
         if self.plain {
             configuration.security = .plain
         } else if let chain = self.tlsCert, let key = self.tlsKey {
@@ -151,6 +163,18 @@ private func report(_ event: ServerEvent, _ logger: Logger, _ events: EventStrea
             $0.set("id", id)
             $0.set("url", url)
             $0.set("session", session)
+        }
+    case .clientPaused(let session, let streams, let reason):
+        events.send("paused") {
+            $0.set("session", session)
+            $0.set("streams", streams)
+            $0.set("message", reason)
+        }
+    case .clientResumed(let session, let streams, let repeatedBytes):
+        events.send("resumed") {
+            $0.set("session", session)
+            $0.set("streams", streams)
+            $0.set("replayedBytes", repeatedBytes)
         }
     case .clientDisconnected(let session, let reason):
         events.send("lost") {

@@ -156,7 +156,11 @@ private struct Simulation {
             self.sides[side].delivered += 1
             if let output = try self.sides[other].decoder.receive(ByteBuffer(bytes: part), isLast: isLast) {
                 if case .frame(.reset(_, .tooManyStreams)) = output { self.sides[other].resetsForStreams += 1 }
-                try self.sides[other].link.receive(output)
+                if case .frame(.acknowledgement(let count)) = output {
+                    try self.sides[other].link.acknowledge(count)
+                } else {
+                    try self.sides[other].link.receive(output)
+                }
             }
             self.drain(other)
         }

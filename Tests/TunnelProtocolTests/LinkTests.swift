@@ -308,6 +308,7 @@ struct LinkTests {
         #expect(!link.isFlooded)
         try link.receive(.open(2 * most + 2))
         #expect(link.isFlooded)
+        #expect(link.nextOutbound() == .frame(.acknowledgement(count: most + 1)))
         _ = link.nextOutbound()
         #expect(!link.isFlooded)
     }

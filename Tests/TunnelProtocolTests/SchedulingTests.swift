@@ -14,7 +14,9 @@ struct SchedulingTests {
         private(set) var frames: [Link.Outbound] = []
 
         init(window: UInt64 = 1 << 40) {
-            self.link = Link(role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(initialWindow: window))
+            self.link = Link(
+                role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(initialWindow: window),
+                isResumable: false)
         }
 
         mutating func open() throws -> StreamID {

@@ -1,0 +1,223 @@
+internal import NIOCore
+internal import TunnelProtocol
+internal import TunnelTransport
+internal import WebSocketProtocol
+
+/// One link of a session at the client, through as many connections as it takes. Confined to the session's event loop.
+///
+///     new ──dial, WELCOME──▶ carried ──connection lost──▶ paused ──dial, WELCOME of the same session──▶ carried
+///                               │  ▲                        └──the resume window passes, or another session──▶ new
+///                            GOAWAY └─ the next connection takes over, then the old one is left
+final class ClientLink: TunnelConnectionDelegate {
+    let number: UInt64
+    private(set) var driver: LinkDriver?
+    private(set) var connection: TunnelConnection?
+    /// What the next HELLO shows.
+    private(set) var token: ResumeToken?
+    private unowned let session: ClientSession
+    private let eventLoop: any EventLoop
+    private var backoff = Backoff()
+    private var path: PathMemory
+    private var connectedAt: Instant?
+    /// The connection before, once HELLO is sent on the next one.
+    private var abandoned: TunnelConnection?
+    private var failuresInARow = 0
+    private var pausedAt: Instant?
+    private var resumeWindow = Duration.zero
+    private var expiry: Scheduled<Void>?
+    private var attempt: Scheduled<Void>?
+    private var isDialling = false
+    private var isOver = false
+    /// Its server is shutting down: it carries what is under way, and nothing comes after it.
+    private var isRetired = false
+
+    /// A connection that held this long was no failed attempt.
+    private static let stableAfter = Duration.seconds(1)
+
+    init(number: UInt64, session: ClientSession, keepalive: Duration, eventLoop: any EventLoop) {
+        self.number = number
+        self.session = session
+        self.path = PathMemory(interval: keepalive)
+        self.eventLoop = eventLoop
+    }
+
+    /// Its streams may finish on the connection it has.
+    func retire() {
+        self.isRetired = true
+        self.attempt?.cancel()
+        self.expiry?.cancel()
+        if self.connection == nil {
+            self.forget()
+            self.session.leftLink(self)
+        }
+    }
+
+    // MARK: Dialling
+
+    func dial() {
+        guard !self.isDialling, !self.isOver, !self.isRetired else { return }
+        self.isDialling = true
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        let keepalive = KeepaliveConfiguration(interval: self.path.interval)
+        self.session.dialer.dial(
+            on: self.eventLoop, agent: ClientSession.agent, keepalive: keepalive, hello: { bound.value.hello() },
+            delegate: { bound.value }
+        ).assumeIsolated().whenFailure { error in
+            self.isDialling = false
+            guard !self.isOver, !self.isRetired else { return self.session.leftLink(self) }
+            self.failed(self.session.explain(dialling: error))
+        }
+    }
+
+    /// The upgrade is accepted. From now on what still arrives on an older connection counts no more: it will be sent again.
+    private func hello() -> Frame.Hello {
+        if let connection = self.connection {
+            self.connection = nil
+            self.abandoned = connection
+            connection.delegate = nil
+            connection.abandon()
+        }
+        return Frame.Hello(
+            agent: ClientSession.agent, terms: Frame.Terms(),
+            resumption: self.session.resumption(of: self), clientID: self.session.clientID)
+    }
+
+    /// The older connection ends in order once the next one has been heard; the server lets go of it by itself, too.
+    private func closeAbandoned() {
+        self.abandoned?.close(.goingAway, "the next connection took its place")
+        self.abandoned = nil
+    }
+
+    private func failed(_ end: SessionEnd) {
+        self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
+        guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
+        let delay = self.backoff.failed(random: .random(in: 0..<1))
+        self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
+        self.attempt = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
+            self.dial()
+        }
+    }
+
+    // MARK: The connection
+
+    func connection(_ connection: TunnelConnection, greeted hello: Frame.Hello) {
+        // A client is never greeted: the room's state machine refuses the frame.
+    }
+
+    func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
+        self.isDialling = false
+        self.closeAbandoned()
+        self.connection = connection
+        guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
+        self.connectedAt = .now
+        self.resumeWindow = .milliseconds(Int64(clamping: welcome.resumeWindowMilliseconds))
+        self.expiry?.cancel()
+        if let driver = self.driver, self.session.isCurrent(welcome.session) {
+            self.token = welcome.token
+            let repeated = connection.carry(driver, peerReceived: welcome.received)
+            let paused = self.pausedAt.map { Instant.now - $0 }
+            self.pausedAt = nil
+            return self.session.resumed(self, repeatedBytes: repeated, after: paused)
+        }
+        if self.driver != nil { self.session.lostSession(OperatorError(.unreachable, "the server no longer knows the session")) }
+        self.pausedAt = nil
+        self.token = welcome.token
+        let driver = LinkDriver(
+            role: .client, terms: Frame.Terms(), peerTerms: welcome.terms, isResumable: self.resumeWindow > .zero,
+            eventLoop: self.eventLoop, delegate: self.session)
+        self.driver = driver
+        connection.carry(driver, peerReceived: welcome.received)
+        self.session.began(self, welcome)
+    }
+
+    func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway) {
+        guard self.connection === connection else { return }
+        self.session.serverGoesAway(goAway, self)
+    }
+
+    func connection(_ connection: TunnelConnection, ended end: ConnectionEnd) {
+        if self.connection === connection {
+            self.connection = nil
+        } else if self.isDialling {
+            // It ended between HELLO and WELCOME.
+            self.isDialling = false
+            self.closeAbandoned()
+        } else {
+            return
+        }
+        guard !self.isOver, !self.isRetired else {
+            self.forget()
+            return self.session.leftLink(self)
+        }
+        if let connectedAt = self.connectedAt, Instant.now - connectedAt > Self.stableAfter { self.backoff.succeeded() }
+        self.connectedAt = nil
+        self.learn(from: end, connection)
+        let error = self.session.explain(end)
+        if self.driver != nil {
+            if self.pausedAt == nil { self.pause() }
+            if !end.leavesSession || self.resumeWindow == .zero { self.session.lostSession(error, by: self) }
+        }
+        // A move may have begun already; it goes on by itself.
+        guard !self.isDialling else { return }
+        self.failed(SessionEnd(error: error, wasConnected: true, retry: .always))
+    }
+
+    private func learn(from end: ConnectionEnd, _ connection: TunnelConnection) {
+        switch end {
+        case .silence, .transport(.endOfFile), .transport(.failed):
+            if let lesson = self.path.died(after: connection.quiet) { self.session.learned(lesson) }
+        case .transport, .closedByPeer, .violation, .closedHere: break
+        }
+    }
+
+    // MARK: Pause and end
+
+    private func pause() {
+        self.pausedAt = .now
+        // The server counts from when it noticed, which may be later, but not much earlier.
+        self.expiry = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(self.resumeWindow.wholeNanoseconds)) {
+            self.session.lostSession(
+                OperatorError(
+                    .unreachable, "the server could not be reached within its resume window"), by: self)
+        }
+    }
+
+    /// Whether it waits for its next connection.
+    var isPaused: Bool { self.pausedAt != nil }
+
+    /// What it carried is lost; it may begin again.
+    func forget() {
+        self.expiry?.cancel()
+        self.pausedAt = nil
+        self.token = nil
+        self.driver?.end()
+        self.driver = nil
+    }
+
+    /// Leaves its connection, if it has one; what it carried is forgotten.
+    func disconnect() {
+        self.attempt?.cancel()
+        let connection = self.connection
+        self.connection = nil
+        connection?.delegate = nil
+        connection?.close(.normalClosure, "the session is lost")
+    }
+
+    /// Nothing more is to come: at once, or when its connection has ended.
+    func leave(_ reason: String) {
+        self.isOver = true
+        self.expiry?.cancel()
+        self.attempt?.cancel()
+        guard let connection = self.connection else {
+            self.forget()
+            if !self.isDialling { self.session.leftLink(self) }
+            return
+        }
+        connection.close(.normalClosure, reason)
+        self.forget()
+    }
+
+    func goAway(_ goAway: Frame.GoAway) {
+        self.connection?.goAway(goAway)
+    }
+}

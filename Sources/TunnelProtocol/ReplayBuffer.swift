@@ -1,0 +1,81 @@
+internal import DequeModule
+internal import struct NIOCore.ByteBuffer
+
+/// The link frames that were sent and that the peer has not acknowledged yet, so that another connection can carry them
+/// again. Payloads share their storage with what was sent; nobody alters it.
+///
+///     numbers   ── acknowledged ──┬── kept: sent on this connection ──┬── kept: to be sent again ──┐
+///                             `acknowledged`                     `next`                        `sent`
+struct ReplayBuffer {
+    private var frames = Deque<Link.Outbound>()
+    /// Frames that the peer has for certain: the number of the first one kept.
+    private(set) var acknowledged: UInt64 = 0
+    /// Of those kept, how many this connection has carried.
+    private var carried = 0
+    /// What the kept frames take, in bytes; a little more than they do.
+    private(set) var bytes = 0
+    private let keeps: Bool
+
+    /// - Parameter keeps: `false` where no session is ever resumed: frames are only counted.
+    init(keeps: Bool) {
+        self.keeps = keeps
+    }
+
+    /// Frames sent since the session began.
+    private(set) var sent: UInt64 = 0
+
+    var hasFramesToRepeat: Bool { self.carried < self.frames.count }
+
+    /// A frame is sent for the first time.
+    mutating func append(_ frame: Link.Outbound) {
+        self.sent += 1
+        guard self.keeps else { return }
+        self.frames.append(frame)
+        self.carried += 1
+        self.bytes += Self.cost(frame)
+    }
+
+    /// The next frame that this connection has to carry again.
+    mutating func nextToRepeat() -> Link.Outbound? {
+        guard self.hasFramesToRepeat else { return nil }
+        defer { self.carried += 1 }
+        return self.frames[self.carried]
+    }
+
+    /// The peer has received so many frames.
+    mutating func acknowledge(_ count: UInt64) throws(PeerViolation) {
+        try self.check(count)
+        guard self.keeps else {
+            self.acknowledged = count
+            return
+        }
+        let confirmed = Int(clamping: count - self.acknowledged)
+        for _ in 0..<confirmed { self.bytes -= Self.cost(self.frames.removeFirst()) }
+        self.carried = max(0, self.carried - confirmed)
+        self.acknowledged = count
+    }
+
+    /// A new connection takes over; the peer has received so many frames.
+    ///
+    /// - Returns: The bytes that have to be sent again.
+    mutating func rewind(to count: UInt64) throws(PeerViolation) -> Int {
+        try self.acknowledge(count)
+        self.carried = 0
+        return self.frames.reduce(0) { if case .data(_, let payload) = $1 { $0 + payload.readableBytes } else { $0 } }
+    }
+
+    /// - Throws: When no honest peer can have received so many.
+    func check(_ count: UInt64) throws(PeerViolation) {
+        guard count >= self.acknowledged, count <= self.sent else {
+            throw PeerViolation(
+                .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
+        }
+    }
+
+    private static func cost(_ frame: Link.Outbound) -> Int {
+        switch frame {
+        case .frame: Limits.Implementation.keptFrameBytes
+        case .data(_, let payload): Limits.Implementation.keptFrameBytes + payload.readableBytes
+        }
+    }
+}
