@@ -71,13 +71,14 @@ final class Stage {
     /// A server and a client, for tests that need no more to be said about them.
     func tunnel(to ports: UInt16...) throws -> Tunnel { try self.tunnel(self.server(), to: ports) }
 
-    /// A tunnel whose connection goes through a relay.
+    /// A tunnel whose client reaches the server through a relay.
     func cuttableTunnel(
         to ports: UInt16..., server: [String] = [], client: [String] = []
     ) throws -> (tunnel: Tunnel, cutter: Cutter) {
         let server = try self.server(arguments: server)
         let cutter = try self.cutter(to: server)
-        return (try self.tunnel(server.behind(cutter), to: ports, arguments: client), cutter)
+        let tunnel = try self.tunnel(server.behind(cutter), to: ports, arguments: client)
+        return (Tunnel(server: server, client: tunnel.client, ports: tunnel.ports), cutter)
     }
 
     // MARK: Everybody else

@@ -6,6 +6,8 @@ struct Traffic {
     private let service: Program
     private let visitors: Program
     private let streams: Int
+    /// Before it the service spoke of streams that others made.
+    private let mark: Program.Mark
 
     /// The service's half, which takes any number of visitors.
     struct Source {
@@ -27,6 +29,7 @@ struct Traffic {
     init(from source: Source, through port: UInt16, streams: Int, rate: Int, on stage: Stage) throws {
         self.service = source.program
         self.streams = streams
+        self.mark = source.program.mark
         self.visitors = try stage.start(
             "python3", [Toolchain.peer("traffic.py"), "visit", "\(port)", "\(streams)", "\(rate)"], opensInput: true)
         try self.visitors.event("flowing")
@@ -37,11 +40,11 @@ struct Traffic {
     /// - Throws: When a byte was lost, doubled or damaged anywhere, or a stream was cut off.
     func finish() throws {
         self.visitors.closeInput()
-        for program in [self.visitors, self.service] {
+        for (program, mark) in [(self.visitors, 0), (self.service, self.mark)] {
             try eventually("\(self.streams) streams do not end", within: Patience.long) {
-                program.events("stream").count == self.streams
+                program.events("stream", since: mark).count == self.streams
             }
-            let bad = program.events("stream").filter { $0["verdict"] != "intact" }
+            let bad = program.events("stream", since: mark).filter { $0["verdict"] != "intact" }
             guard bad.isEmpty else {
                 let side = program === self.service ? "service" : "visitors"
                 let words = bad.map { "\($0["verdict"] ?? ""): \($0["detail"] ?? "")" }
