@@ -9,7 +9,8 @@ public enum ClientEvent: Sendable {
     case paused(OperatorError, streams: Int, retryIn: Duration, attempt: Int)
     /// The session goes on where it stopped, after so long a pause.
     case resumed(streams: Int, repeatedBytes: Int, after: Duration)
-    /// There is no session, or no more: what streams it had are ended. Another attempt follows.
+    /// There is no session, or no more: what streams it had are ended. Another attempt follows; the number of this one is 0 when
+    /// none has failed, but the time for it is over.
     case lost(OperatorError, retryIn: Duration, attempt: Int)
     /// A visitor came, and the service did not accept. Told once, until it does again.
     case serviceUnavailable(Exposure, OperatorError)

@@ -14,7 +14,8 @@ final class ClientLink: TunnelConnectionDelegate {
     private(set) var connection: TunnelConnection?
     /// What the next HELLO shows.
     private(set) var token: ResumeToken?
-    private unowned let session: ClientSession
+    /// Lets go of this link when that is over.
+    private let session: ClientSession
     private let eventLoop: any EventLoop
     private var backoff = Backoff()
     private var path: PathMemory
@@ -64,7 +65,7 @@ final class ClientLink: TunnelConnectionDelegate {
             delegate: { bound.value }
         ).assumeIsolated().whenFailure { error in
             self.isDialling = false
-            guard !self.isOver, !self.isRetired else { return self.session.leftLink(self) }
+            guard !self.isOver, !self.isRetired else { return }
             self.failed(self.session.explain(dialling: error))
         }
     }
@@ -89,10 +90,13 @@ final class ClientLink: TunnelConnectionDelegate {
     }
 
     private func failed(_ end: SessionEnd) {
-        self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
-        guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
         let delay = self.backoff.failed(random: .random(in: 0..<1))
-        self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
+        // A connection that is to be replaced still stands: nobody misses the next one yet.
+        if self.connection == nil {
+            self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
+            guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
+            self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
+        }
         self.attempt = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
             self.dial()
         }
@@ -109,6 +113,9 @@ final class ClientLink: TunnelConnectionDelegate {
         self.closeAbandoned()
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
+        guard self.number == 0 || self.session.isCurrent(welcome.session) else {
+            return connection.close(.normalClosure, "this link belongs to another session")
+        }
         self.connectedAt = .now
         self.resumeWindow = .milliseconds(Int64(clamping: welcome.resumeWindowMilliseconds))
         self.expiry?.cancel()
@@ -119,7 +126,9 @@ final class ClientLink: TunnelConnectionDelegate {
             self.pausedAt = nil
             return self.session.resumed(self, repeatedBytes: repeated, after: paused)
         }
-        if self.driver != nil { self.session.lostSession(OperatorError(.unreachable, "the server no longer knows the session")) }
+        if self.driver != nil {
+            self.session.gaveUp(OperatorError(.unreachable, "the server no longer knows the session"), self)
+        }
         self.pausedAt = nil
         self.token = welcome.token
         let driver = LinkDriver(
@@ -155,7 +164,7 @@ final class ClientLink: TunnelConnectionDelegate {
         let error = self.session.explain(end)
         if self.driver != nil {
             if self.pausedAt == nil { self.pause() }
-            if !end.leavesSession || self.resumeWindow == .zero { self.session.lostSession(error, by: self) }
+            if !end.leavesSession || self.resumeWindow == .zero { self.session.lost(self) }
         }
         // A move may have begun already; it goes on by itself.
         guard !self.isDialling else { return }
@@ -176,9 +185,8 @@ final class ClientLink: TunnelConnectionDelegate {
         self.pausedAt = .now
         // The server counts from when it noticed, which may be later, but not much earlier.
         self.expiry = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(self.resumeWindow.wholeNanoseconds)) {
-            self.session.lostSession(
-                OperatorError(
-                    .unreachable, "the server could not be reached within its resume window"), by: self)
+            self.session.gaveUp(
+                OperatorError(.unreachable, "the server could not be reached within its resume window"), self)
         }
     }
 
@@ -210,8 +218,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.attempt?.cancel()
         guard let connection = self.connection else {
             self.forget()
-            if !self.isDialling { self.session.leftLink(self) }
-            return
+            return self.session.leftLink(self)
         }
         connection.close(.normalClosure, reason)
         self.forget()

@@ -1,14 +1,6 @@
 internal import OpenSSL
 internal import TunnelTransport
 
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#else
-internal import Darwin
-#endif
-
 /// What the client calls itself, so that its next run gets its ports back at once.
 ///
 /// Clients that run side by side need names of their own: each takes the first name of the state folder that no other one holds,
@@ -16,7 +8,7 @@ internal import Darwin
 final class ClientName: Sendable {
     /// Empty for none.
     let text: String
-    private let descriptor: CInt?
+    private let lock: FileLock?
 
     /// More clients of one user on one machine are nameless.
     private static let names = 64
@@ -24,7 +16,7 @@ final class ClientName: Sendable {
     init(_ configuration: ClientConfiguration) {
         if let id = configuration.clientID {
             self.text = id
-            self.descriptor = nil
+            self.lock = nil
             return
         }
         for number in 1...Self.names {
@@ -37,21 +29,17 @@ final class ClientName: Sendable {
             } catch {
                 break
             }
-            let descriptor = open(configuration.stateFolder.file(file), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-            guard descriptor >= 0 else { break }
-            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-                close(descriptor)
-                continue
+            switch FileLock.take(configuration.stateFolder.file(file)) {
+            case .taken(let lock):
+                self.text = ((try? configuration.stateFolder.read(file)) ?? nil) ?? ""
+                self.lock = lock
+                return
+            case .heldByAnother: continue
+            case .failed: break
             }
-            self.text = ((try? configuration.stateFolder.read(file)) ?? nil) ?? ""
-            self.descriptor = descriptor
-            return
+            break
         }
         self.text = ""
-        self.descriptor = nil
-    }
-
-    deinit {
-        if let descriptor = self.descriptor { close(descriptor) }
+        self.lock = nil
     }
 }

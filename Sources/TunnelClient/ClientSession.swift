@@ -198,11 +198,15 @@ final class ClientSession: LinkDelegate {
         return true
     }
 
+    /// What waited for the link waits no more; the next attempt is under way.
+    func gaveUp(_ error: OperatorError, _ link: ClientLink) {
+        if link.number == 0 { self.emit(.lost(error, retryIn: .zero, attempt: 0)) }
+        self.lost(link)
+    }
+
     /// What the link carried is lost: with the first one, the session.
-    func lostSession(_ error: OperatorError, by link: ClientLink? = nil) {
-        if let link, link.number > 0 { return link.forget() }
-        let streams = self.links.reduce(0) { $0 + ($1.driver?.streamCount ?? 0) }
-        self.logger.warning("the session is lost: \(error.message)", metadata: ["streams": "\(streams)"])
+    func lost(_ link: ClientLink) {
+        guard link.number == 0 else { return link.forget() }
         self.id = nil
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
         for link in self.links {

@@ -13,7 +13,8 @@ internal import WebSocketProtocol
 final class ServerLink: TunnelConnectionDelegate {
     let number: UInt64
     let driver: LinkDriver
-    private unowned let session: ServerSession
+    /// Lets go of this link when it ends.
+    private let session: ServerSession
     private let server: ServerContext
     private let eventLoop: any EventLoop
     private(set) var connection: TunnelConnection?

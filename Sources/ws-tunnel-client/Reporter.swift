@@ -37,7 +37,7 @@ struct Reporter: Sendable {
                 $0.set("pausedMilliseconds", Int(pause.milliseconds))
             }
         case .lost(let error, let delay, let attempt):
-            self.logger.report(error, at: .error, also: self.retry(delay, attempt))
+            self.logger.report(error, at: .error, also: attempt > 0 ? self.retry(delay, attempt) : nil)
             self.attemptFailed("lost", error, delay, attempt)
         case .serviceUnavailable(_, let error):
             self.logger.report(error, at: .warning)

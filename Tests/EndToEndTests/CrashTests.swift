@@ -124,6 +124,6 @@ import Testing
         _ stage: Stage, _ echo: Service, _ name: String?, server: [String] = []
     ) throws -> (Tunnel, [String]) {
         let arguments = ["--remote-port", "\(try stage.freePort())"] + (name.map { ["--client-id", $0] } ?? [])
-        return (try stage.tunnel(stage.server(arguments: server), to: [echo.port], arguments: arguments), arguments)
+        return (try stage.tunnel(stage.server(server), to: [echo.port], arguments: arguments), arguments)
     }
 }

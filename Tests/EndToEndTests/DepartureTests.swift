@@ -39,7 +39,7 @@ import Testing
             let echo = try stage.echo()
             let grace = ["--grace-period", "1s"]
             let tunnel = try stage.tunnel(
-                stage.server(arguments: isServer ? grace : []), to: [echo.port], arguments: isServer ? [] : grace)
+                stage.server(isServer ? grace : []), to: [echo.port], arguments: isServer ? [] : grace)
             let visitor = try stage.visit(tunnel.port)
             try exchange(visitor)
             let leaving = isServer ? tunnel.server.program : tunnel.client

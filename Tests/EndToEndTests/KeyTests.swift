@@ -69,8 +69,9 @@ import Testing
     @Test func `no log and no list of processes shows the key`() throws {
         try Stage.run { stage in
             let echo = try stage.echo()
-            let server = try stage.server("--log-level", "trace")
-            let tunnel = try stage.tunnel(server, to: [echo.port], arguments: ["--log-level", "trace"])
+            let server = try stage.server("--log-level", "trace", "--grace-period", "0s")
+            let tunnel = try stage.tunnel(
+                server, to: [echo.port], arguments: ["--log-level", "trace", "--grace-period", "0s"])
             try exchange(stage.visit(tunnel.port))
             let refused = try stage.client(
                 ["--server", server.url, "--expose", "8000", "--log-level", "trace"],

@@ -44,8 +44,8 @@ import Testing
     func `a port is free again as soon as its client is gone`(signal: Int32) throws {
         try Stage.run { stage in
             let echo = try stage.echo()
-            let server = try stage.server()
-            let first = try stage.tunnel(server, to: [echo.port])
+            let server = try stage.server("--resume-window", "0s")
+            let first = try stage.tunnel(server, to: [echo.port], arguments: ["--grace-period", "0s"])
             // A stream is open: its socket must not hold the port either.
             let visitor = try stage.visit(first.port)
             try exchange(visitor)

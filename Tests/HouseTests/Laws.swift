@@ -66,7 +66,7 @@ enum Laws {
     static let mayPoint: Set<String> = [
         "Console/OutputSink.swift", "Console/Program.swift",
         "TunnelTransport/Explanations.swift", "TunnelTransport/StateFolder.swift",
-        "TunnelTransport/TransportHandler.swift", "TunnelTransport/StreamSocket.swift",
+        "TunnelTransport/TransportHandler.swift", "TunnelTransport/SocketDescriptor.swift",
         "WebSocketProtocol/Frames/Masking.swift", "WebSocketProtocol/Frames/FrameHeaderDecoder.swift",
         "WebSocketProtocol/Connection/FrameReader.swift",
     ]

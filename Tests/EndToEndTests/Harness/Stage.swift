@@ -35,10 +35,10 @@ final class Stage {
 
     /// Starts a server and waits until it listens; by default with TLS and a certificate of its own.
     func server(_ arguments: String..., port: UInt16 = 0, environment: [String: String]? = nil) throws -> Server {
-        try self.server(arguments: arguments, port: port, environment: environment)
+        try self.server(arguments, port: port, environment: environment)
     }
 
-    func server(arguments: [String], port: UInt16 = 0, environment: [String: String]? = nil) throws -> Server {
+    func server(_ arguments: [String], port: UInt16 = 0, environment: [String: String]? = nil) throws -> Server {
         let program = try self.start(
             "\(Toolchain.programs)/ws-tunnel-server",
             ["--listen", "127.0.0.1:\(port)", "--bind", "127.0.0.1", "--json"] + arguments,
@@ -75,7 +75,7 @@ final class Stage {
     func cuttableTunnel(
         to ports: UInt16..., server: [String] = [], client: [String] = []
     ) throws -> (tunnel: Tunnel, cutter: Cutter) {
-        let server = try self.server(arguments: server)
+        let server = try self.server(server)
         let cutter = try self.cutter(to: server)
         let tunnel = try self.tunnel(server.behind(cutter), to: ports, arguments: client)
         return (Tunnel(server: server, client: tunnel.client, ports: tunnel.ports), cutter)
@@ -142,11 +142,20 @@ final class Stage {
         return namespace
     }
 
-    /// A port that was free a moment ago.
+    /// A port that was free a moment ago, and the one after it too. Not one of those that the system gives to connections: another
+    /// test's would take it.
     func freePort() throws -> UInt16 {
-        let service = try Service { _ in }
-        service.close()
-        return service.port
+        for _ in 0..<100 {
+            let port = UInt16.random(in: 20_000..<32_000)
+            if let one = try? Service(port: port, serve: { _ in }) {
+                defer { one.close() }
+                if let next = try? Service(port: port + 1, serve: { _ in }) {
+                    next.close()
+                    return port
+                }
+            }
+        }
+        throw Failure("no free port")
     }
 
     func file(_ name: String, _ contents: String) throws -> String {
