@@ -3,8 +3,10 @@ import Testing
 
 /// Leaving in order: what is under way finishes, and nobody new is let in.
 @Suite struct DepartureTests {
-    @Test(arguments: [true, false])
-    func `a transfer that is under way finishes within the grace period, and nobody new is let in`(isServer: Bool) throws {
+    @Test(arguments: [true, false], [true, false])
+    func `a transfer that is under way finishes within the grace period, and nobody new is let in`(
+        isServer: Bool, visitorIsLast: Bool
+    ) throws {
         try Stage.run { stage in
             let service = try stage.service()
             let tunnel = try stage.tunnel(to: service.port)
@@ -21,7 +23,8 @@ import Testing
             }
             // Megabytes in both directions, begun after the signal.
             let bytes = [UInt8](repeating: 5, count: 8 << 20)
-            for (sender, receiver) in [(visitor, served), (served, visitor)] {
+            let directions = [(visitor, served), (served, visitor)]
+            for (sender, receiver) in visitorIsLast ? directions.reversed() : directions {
                 Thread.detachNewThread {
                     try? sender.send(bytes)
                     sender.finish()
