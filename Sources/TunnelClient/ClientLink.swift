@@ -25,6 +25,7 @@ final class ClientLink: TunnelConnectionDelegate {
     /// The connection before, once HELLO is sent on the next one.
     private var abandoned: TunnelConnection?
     private var failuresInARow = 0
+    private var greetings: UInt64 = 0
     private var pausedAt: Instant?
     private var resumeWindow = Duration.zero
     private var expiry: Scheduled<Void>?
@@ -80,9 +81,10 @@ final class ClientLink: TunnelConnectionDelegate {
             connection.delegate = nil
             connection.abandon()
         }
+        self.greetings += 1
         return Frame.Hello(
             agent: ClientSession.agent, terms: Frame.Terms(),
-            resumption: self.session.resumption(of: self), clientID: self.session.clientID)
+            resumption: self.session.resumption(of: self, attempt: self.greetings), clientID: self.session.clientID)
     }
 
     /// The older connection ends in order once the next one has been heard; the server lets go of it by itself, too.

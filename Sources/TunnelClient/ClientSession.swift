@@ -141,13 +141,11 @@ final class ClientSession: LinkDelegate {
     // MARK: The links
 
     /// What HELLO says to go on with a link, or to add one to the session.
-    func resumption(of link: ClientLink) -> Frame.Resumption? {
-        guard let id = self.id else { return nil }
-        if let token = link.token {
-            return Frame.Resumption(session: id, token: token, received: link.driver?.received ?? 0, link: link.number)
-        }
-        guard link.number > 0, let token = self.links.first?.token else { return nil }
-        return Frame.Resumption(session: id, token: token, received: 0, link: link.number)
+    func resumption(of link: ClientLink, attempt: UInt64) -> Frame.Resumption? {
+        // Without a token of its own a link joins the session with that of the first.
+        guard let id = self.id, let token = link.token ?? self.links.first?.token else { return nil }
+        return Frame.Resumption(
+            session: id, token: token, received: link.driver?.received ?? 0, link: link.number, attempt: attempt)
     }
 
     func isCurrent(_ session: SessionID) -> Bool { self.id == session }

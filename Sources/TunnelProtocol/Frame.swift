@@ -51,12 +51,15 @@ package enum Frame: Equatable, Sendable {
         package var received: UInt64
         /// Which of the session's links; one that the session does not have yet joins it.
         package var link: UInt64
+        /// Higher with each HELLO for this link, so that one that arrives late is known for what it is.
+        package var attempt: UInt64
 
-        package init(session: SessionID, token: ResumeToken, received: UInt64, link: UInt64 = 0) {
+        package init(session: SessionID, token: ResumeToken, received: UInt64, link: UInt64 = 0, attempt: UInt64 = 0) {
             self.session = session
             self.token = token
             self.received = received
             self.link = link
+            self.attempt = attempt
         }
     }
 

@@ -58,7 +58,8 @@ extension Frame.Hello {
         self.resumption = Frame.Resumption(
             session: SessionID(session),
             token: try parameters.required(try parameters.token(.token), .token),
-            received: try parameters.required(try parameters.varint(.received), .received), link: link)
+            received: try parameters.required(try parameters.varint(.received), .received), link: link,
+            attempt: try parameters.required(try parameters.varint(.attempt), .attempt))
     }
 }
 

@@ -12,6 +12,7 @@ extension Frame {
                 buffer.writeParameter(.session, resumption.session.bytes)
                 buffer.writeParameter(.token, resumption.token)
                 buffer.writeParameter(.received, varint: resumption.received)
+                buffer.writeParameter(.attempt, varint: resumption.attempt)
                 if resumption.link > 0 { buffer.writeParameter(.link, varint: resumption.link) }
             }
             buffer.writeParameter(.clientID, text: hello.clientID)

@@ -15,6 +15,7 @@ enum ParameterKey: UInt64 {
     case clientID = 0x07
     case resumeWindow = 0x08
     case link = 0x09
+    case attempt = 0x0A
 
     case port = 0x10
     case portIsRequired = 0x11

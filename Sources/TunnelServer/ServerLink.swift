@@ -20,9 +20,11 @@ final class ServerLink: TunnelConnectionDelegate {
     private(set) var connection: TunnelConnection?
     /// Of the last WELCOME.
     private(set) var token = ResumeToken(.random(), .random())
-    /// Of the WELCOME before: good until the client is heard on the newest connection, as it may never have got that one's.
+    /// What the client showed last: good until it is heard on the newest connection, as it may never have got that one's.
     private var formerToken: ResumeToken?
     private var welcomedAt = Instant.now
+    /// Of the newest HELLO.
+    private var attempt: UInt64 = 0
     private var expiry: Scheduled<Void>?
     private var age: Scheduled<Void>?
 
@@ -45,11 +47,15 @@ final class ServerLink: TunnelConnectionDelegate {
         return isCurrent || isFormer
     }
 
+    /// Whether a HELLO was sent before one that is already here: its client has moved on since.
+    func isLate(_ resumption: Frame.Resumption) -> Bool { resumption.attempt <= self.attempt }
+
     /// A connection that has greeted carries the link from now on; one that did so far is let go.
     ///
+    /// - Parameter resumption: What its HELLO showed; `nil` for a link's first connection.
     /// - Returns: The bytes sent again.
     @discardableResult
-    func carry(on connection: TunnelConnection, peerReceived count: UInt64) -> Int {
+    func carry(on connection: TunnelConnection, _ resumption: Frame.Resumption?) -> Int {
         self.expiry?.cancel()
         if let older = self.connection {
             older.abandon()
@@ -57,7 +63,8 @@ final class ServerLink: TunnelConnectionDelegate {
             older.goAway(Frame.GoAway(reason: .replaced, graceMilliseconds: 0))
             older.close(.replaced, "a newer connection took its place")
         }
-        self.formerToken = self.token
+        self.formerToken = resumption?.token
+        self.attempt = resumption?.attempt ?? 0
         self.token = ResumeToken(.random(), .random())
         self.connection = connection
         connection.delegate = self
@@ -69,7 +76,7 @@ final class ServerLink: TunnelConnectionDelegate {
                 agent: "ws-tunnel-server/\(programVersion)", terms: Frame.Terms(), session: self.session.id,
                 token: self.token, received: self.driver.received,
                 resumeWindowMilliseconds: UInt64(clamping: window.wholeMilliseconds)),
-            carrying: self.driver, peerReceived: count)
+            carrying: self.driver, peerReceived: resumption?.received ?? 0)
     }
 
     /// Ends the connection, and with it the link.

@@ -56,7 +56,7 @@ final class ServerSession: LinkDelegate {
             number: 0, peerTerms: hello.terms, session: session, server: server, eventLoop: eventLoop)
         session.links[0] = link
         let address = connection.transport.remote
-        link.carry(on: connection, peerReceived: 0)
+        link.carry(on: connection, nil)
         session.logger.info("client connected", metadata: session.facts(connection, hello))
         server.emit(.clientConnected(session: "\(session.id)", address: address, agent: hello.agent))
     }
@@ -67,10 +67,13 @@ final class ServerSession: LinkDelegate {
         if key == self.key, self.mayBeResumed {
             if let link {
                 if link.accepts(resumption.token), link.driver.isPossible(received: resumption.received) {
+                    guard !link.isLate(resumption) else {
+                        return connection.close(.replaced, "a newer connection is here already")
+                    }
                     return self.resume(link, connection, hello, resumption)
                 }
             } else if resumption.link > 0, resumption.received == 0, self.links[0]?.accepts(resumption.token) == true {
-                return self.add(resumption.link, connection, hello)
+                return self.add(resumption, connection, hello)
             }
         }
         self.logger.notice(
@@ -83,7 +86,7 @@ final class ServerSession: LinkDelegate {
     private func resume(
         _ link: ServerLink, _ connection: TunnelConnection, _ hello: Frame.Hello, _ resumption: Frame.Resumption
     ) {
-        let repeated = link.carry(on: connection, peerReceived: resumption.received)
+        let repeated = link.carry(on: connection, resumption)
         var facts = self.facts(connection, hello)
         facts["streams"] = "\(link.driver.streamCount)"
         facts["repeated-bytes"] = "\(repeated)"
@@ -92,11 +95,12 @@ final class ServerSession: LinkDelegate {
             .clientResumed(session: "\(self.id)", streams: link.driver.streamCount, repeatedBytes: repeated))
     }
 
-    private func add(_ number: UInt64, _ connection: TunnelConnection, _ hello: Frame.Hello) {
+    private func add(_ resumption: Frame.Resumption, _ connection: TunnelConnection, _ hello: Frame.Hello) {
+        let number = resumption.link
         let link = ServerLink(
             number: number, peerTerms: hello.terms, session: self, server: self.server, eventLoop: self.eventLoop)
         self.links[number] = link
-        link.carry(on: connection, peerReceived: 0)
+        link.carry(on: connection, resumption)
         self.logger.info("link added", metadata: self.facts(connection, hello).merging(["link": "\(number)"]) { $1 })
     }
 

@@ -99,7 +99,8 @@ extension Frame.Hello {
         if random.chance(50) {
             hello.resumption = Frame.Resumption(
                 session: SessionID(.random(using: &random)), token: .random(using: &random),
-                received: random.varint())
+                received: random.varint(), link: UInt64.random(in: 0..<Limits.Implementation.links, using: &random),
+                attempt: random.varint())
         }
         return hello
     }

@@ -18,9 +18,16 @@ struct WireProtocolTests {
             .hello(
                 Frame.Hello(
                     agent: "example/1", terms: terms,
-                    resumption: Frame.Resumption(session: session, token: token, received: 300)))),
+                    resumption: Frame.Resumption(session: session, token: token, received: 300, attempt: 5)))),
+        "hello that joins": .frame(
+            .hello(
+                Frame.Hello(
+                    agent: "example/1", terms: Frame.Terms(),
+                    resumption: Frame.Resumption(session: session, token: token, received: 0, link: 1, attempt: 1)))),
         "welcome": .frame(
-            .welcome(Frame.Welcome(agent: "example/1", terms: terms, session: session, token: token))),
+            .welcome(
+                Frame.Welcome(
+                    agent: "example/1", terms: terms, session: session, token: token, resumeWindowMilliseconds: 60_000))),
         "ack": .frame(.acknowledgement(count: 300)),
         "ping": .frame(.ping(7)),
         "pong": .frame(.pong(7)),
