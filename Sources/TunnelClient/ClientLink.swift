@@ -20,6 +20,8 @@ final class ClientLink: TunnelConnectionDelegate {
     private var backoff = Backoff()
     private var path: PathMemory
     private var connectedAt: Instant?
+    /// How many frames had been received when the connection stood.
+    private var receivedBefore: UInt64 = 0
     /// The connection before, once HELLO is sent on the next one.
     private var abandoned: TunnelConnection?
     private var failuresInARow = 0
@@ -123,6 +125,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.expiry?.cancel()
         if let driver = self.driver, self.session.isCurrent(welcome.session) {
             self.token = welcome.token
+            self.receivedBefore = driver.received
             let repeated = connection.carry(driver, peerReceived: welcome.received)
             let paused = self.pausedAt.map { Instant.now - $0 }
             self.pausedAt = nil
@@ -137,6 +140,7 @@ final class ClientLink: TunnelConnectionDelegate {
             role: .client, terms: Frame.Terms(), peerTerms: welcome.terms, isResumable: self.resumeWindow > .zero,
             eventLoop: self.eventLoop, delegate: self.session)
         self.driver = driver
+        self.receivedBefore = driver.received
         connection.carry(driver, peerReceived: welcome.received)
         self.session.began(self, welcome)
     }
@@ -160,7 +164,7 @@ final class ClientLink: TunnelConnectionDelegate {
             self.forget()
             return self.session.leftLink(self)
         }
-        if let connectedAt = self.connectedAt, Instant.now - connectedAt > Self.stableAfter { self.backoff.succeeded() }
+        if self.hasHeld { self.backoff.succeeded() }
         self.connectedAt = nil
         self.learn(from: end, connection)
         let error = self.session.explain(end)
@@ -171,6 +175,12 @@ final class ClientLink: TunnelConnectionDelegate {
         // A move may have begun already; it goes on by itself.
         guard !self.isDialling else { return }
         self.failed(SessionEnd(error: error, wasConnected: true, retry: .always))
+    }
+
+    /// Whether the connection that ended was worth its attempt: it stood for a while, or brought something new.
+    private var hasHeld: Bool {
+        guard let connectedAt = self.connectedAt else { return false }
+        return Instant.now - connectedAt > Self.stableAfter || self.driver.map { $0.received > self.receivedBefore } == true
     }
 
     private func learn(from end: ConnectionEnd, _ connection: TunnelConnection) {

@@ -182,9 +182,9 @@ final class Connection: @unchecked Sendable {
 
     #if os(Linux)
     static let stream = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    private static let noSignal = Int32(MSG_NOSIGNAL)
+    static let noSignal = Int32(MSG_NOSIGNAL)
     #else
     static let stream = SOCK_STREAM
-    private static let noSignal: Int32 = 0
+    static let noSignal: Int32 = 0
     #endif
 }

@@ -37,14 +37,16 @@ final class Program: @unchecked Sendable {
     private var input: Int32?
 
     /// - Parameters:
+    ///   - entrance: A command that runs the program, such as `ip netns exec NAME`.
     ///   - environment: Added to this process's own; an empty value removes a variable.
     ///   - opensInput: Whether `write` is going to be used; otherwise standard input is at its end from the start.
     init(
-        _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], opensInput: Bool = false
+        _ executable: String, _ arguments: [String] = [], within entrance: [String] = [],
+        environment: [String: String] = [:], opensInput: Bool = false
     ) throws {
         self.name = executable.split(separator: "/").last.map(String.init) ?? executable
         let path = try Toolchain.find(executable)
-        let child = try Spawner.shared.spawn([path] + arguments, environment: environment, opensInput: opensInput)
+        let child = try Spawner.shared.spawn(entrance + [path] + arguments, environment: environment, opensInput: opensInput)
         self.pid = child.pid
         self.input = child.input
         self.follow(child.output, .output)
@@ -90,9 +92,11 @@ final class Program: @unchecked Sendable {
         }
     }
 
-    func events(_ name: String) -> [Event] {
+    /// All events of these names so far, in their order.
+    func events(_ names: String..., since mark: Mark = 0) -> [Event] {
         self.condition.withLock {
-            self.lines.filter { $0.stream == .output }.compactMap { Event($0.text) }.filter { $0.name == name }
+            self.lines[min(mark, self.lines.count)...].filter { $0.stream == .output }.compactMap { Event($0.text) }
+                .filter { names.contains($0.name) }
         }
     }
 

@@ -79,7 +79,11 @@ final class Service: @unchecked Sendable {
         }
     }
 
-    private static func listen(_ descriptor: Int32, _ port: UInt16) throws -> UInt16 {
+    /// Binds a socket on loopback and listens.
+    ///
+    /// - Parameter port: 0 for any.
+    /// - Returns: The port it got.
+    static func listen(_ descriptor: Int32, _ port: UInt16) throws -> UInt16 {
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         var address = Connection.loopback(port)

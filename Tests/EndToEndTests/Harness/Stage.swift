@@ -9,6 +9,8 @@ final class Stage {
     private var programs: [Program] = []
     private var services: [Service] = []
     private var visitors: [Connection] = []
+    private var cutters: [Cutter] = []
+    private var namespace: Namespace?
 
     private init() throws {
         let name = "ws-tunnel-\(ProcessInfo.processInfo.processIdentifier)-\(UInt32.random(in: .min ... .max))"
@@ -69,9 +71,19 @@ final class Stage {
     /// A server and a client, for tests that need no more to be said about them.
     func tunnel(to ports: UInt16...) throws -> Tunnel { try self.tunnel(self.server(), to: ports) }
 
+    /// A tunnel whose client reaches the server through a relay.
+    func cuttableTunnel(
+        to ports: UInt16..., server: [String] = [], client: [String] = []
+    ) throws -> (tunnel: Tunnel, cutter: Cutter) {
+        let server = try self.server(server)
+        let cutter = try self.cutter(to: server)
+        let tunnel = try self.tunnel(server.behind(cutter), to: ports, arguments: client)
+        return (Tunnel(server: server, client: tunnel.client, ports: tunnel.ports), cutter)
+    }
+
     // MARK: Everybody else
 
-    /// Starts any program.
+    /// Starts any program, in the test's namespace if it has one.
     func start(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], opensInput: Bool = false
     ) throws -> Program {
@@ -81,7 +93,8 @@ final class Stage {
             "SWIFT_BACKTRACE": "enable=no",
         ]
         let program = try Program(
-            executable, arguments, environment: isolated.merging(environment) { $1 }, opensInput: opensInput)
+            executable, arguments, within: self.namespace?.entrance ?? [], environment: isolated.merging(environment) { $1 },
+            opensInput: opensInput)
         self.programs.append(program)
         return program
     }
@@ -115,6 +128,20 @@ final class Stage {
         return visitor
     }
 
+    /// A relay in front of a server that can lose connections.
+    func cutter(to server: Server) throws -> Cutter {
+        let cutter = try Cutter(to: server.port)
+        self.cutters.append(cutter)
+        return cutter
+    }
+
+    /// What is started from now on has a network of its own, which can lose packets.
+    func enterNamespace() throws -> Namespace {
+        let namespace = try Namespace()
+        self.namespace = namespace
+        return namespace
+    }
+
     /// A port that was free a moment ago, and the one after it too. Not one of those that the system gives to connections: another
     /// test's would take it.
     func freePort() throws -> UInt16 {
@@ -142,6 +169,8 @@ final class Stage {
     private func end() {
         for visitor in self.visitors { visitor.close() }
         for program in self.programs { program.end() }
+        for cutter in self.cutters { cutter.close() }
+        self.namespace?.close()
         for service in self.services { service.close() }
         try? FileManager.default.removeItem(atPath: self.folder)
     }
@@ -176,6 +205,11 @@ struct Server {
 
     /// For `--server`.
     var url: String { "\(self.isPlain ? "ws" : "wss")://localhost:\(self.port)" }
+
+    /// The same server, reached through a relay.
+    func behind(_ cutter: Cutter) -> Server {
+        Server(program: self.program, port: cutter.port, fingerprint: self.fingerprint, isPlain: self.isPlain)
+    }
 }
 
 /// A server, a client, and the public ports of what the client exposes.

@@ -1,0 +1,19 @@
+import Foundation
+
+/// How much of a proof is done. By default a short form that belongs into every run; the whole of it on demand.
+enum Extent {
+    /// `WS_TUNNEL_CUT_SECONDS=60`: how long streams are cut every two seconds.
+    static let cutSeconds = Self.number("WS_TUNNEL_CUT_SECONDS", 10)
+    /// `WS_TUNNEL_SILENCE_SECONDS=10`: how long every packet is dropped.
+    static let silenceSeconds = Self.number("WS_TUNNEL_SILENCE_SECONDS", 4)
+    /// `WS_TUNNEL_FREEZE_SECONDS=20`: how long a program is stopped.
+    static let freezeSeconds = Self.number("WS_TUNNEL_FREEZE_SECONDS", 3)
+    /// `WS_TUNNEL_RSYNC_MB=200`: what rsync copies while its connection is cut twenty times.
+    static let rsyncMegabytes = Self.number("WS_TUNNEL_RSYNC_MB", 20)
+    /// `WS_TUNNEL_READERS=200`: how many streams are never read.
+    static let stalledReaders = Self.number("WS_TUNNEL_READERS", 50)
+
+    private static func number(_ variable: String, _ usual: Int) -> Int {
+        ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? usual
+    }
+}

@@ -1,0 +1,55 @@
+import Foundation
+import Testing
+
+/// Steady traffic in both directions of many streams, made and checked byte for byte by programs of another language.
+struct Traffic {
+    private let service: Program
+    private let visitors: Program
+    private let streams: Int
+    /// Before it the service spoke of streams that others made.
+    private let mark: Program.Mark
+
+    /// The service's half, which takes any number of visitors.
+    struct Source {
+        let port: UInt16
+        fileprivate let program: Program
+
+        init(on stage: Stage) throws {
+            self.program = try stage.start("python3", [Toolchain.peer("traffic.py"), "serve"])
+            let line = try self.program.line(containing: "port ")
+            self.port = try #require(line.split(separator: " ").last.flatMap { UInt16($0) })
+        }
+    }
+
+    /// Starts the visitors, and waits until bytes have come back to each.
+    ///
+    /// - Parameters:
+    ///   - port: The tunnel's public port.
+    ///   - rate: Bytes a second, for each stream and direction.
+    init(from source: Source, through port: UInt16, streams: Int, rate: Int, on stage: Stage) throws {
+        self.service = source.program
+        self.streams = streams
+        self.mark = source.program.mark
+        self.visitors = try stage.start(
+            "python3", [Toolchain.peer("traffic.py"), "visit", "\(port)", "\(streams)", "\(rate)"], opensInput: true)
+        try self.visitors.event("flowing")
+    }
+
+    /// Lets every stream end in order.
+    ///
+    /// - Throws: When a byte was lost, doubled or damaged anywhere, or a stream was cut off.
+    func finish() throws {
+        self.visitors.closeInput()
+        for (program, mark) in [(self.visitors, 0), (self.service, self.mark)] {
+            try eventually("\(self.streams) streams do not end", within: Patience.long) {
+                program.events("stream", since: mark).count == self.streams
+            }
+            let bad = program.events("stream", since: mark).filter { $0["verdict"] != "intact" }
+            guard bad.isEmpty else {
+                let side = program === self.service ? "service" : "visitors"
+                let words = bad.map { "\($0["verdict"] ?? ""): \($0["detail"] ?? "")" }
+                throw Failure("\(bad.count) of \(self.streams) streams at the \(side): \(Set(words).sorted())")
+            }
+        }
+    }
+}
