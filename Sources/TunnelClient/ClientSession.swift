@@ -103,19 +103,19 @@ final class ClientSession: LinkDelegate {
         guard !self.isStopping else { return }
         self.isStopping = true
         let grace = self.configuration.gracePeriod
-        for link in self.all { link.goAway(Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))) }
+        let goAway = Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))
+        for link in self.all {
+            link.goAway(goAway)
+            link.driver?.whenQuiet = { self.leaveIfQuiet() }
+        }
         self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) { self.leave("the client stops") }
         self.leaveIfQuiet()
     }
 
-    func linkStreamEnded(_ link: LinkDriver) {
-        guard self.isStopping, link.streamCount == 0 else { return }
-        // Not from inside of the stream's own end.
-        self.eventLoop.assumeIsolated().execute { self.leaveIfQuiet() }
-    }
+    func linkStreamEnded(_ link: LinkDriver) {}
 
     private func leaveIfQuiet() {
-        if self.isStopping, self.all.allSatisfy({ $0.driver?.streamCount ?? 0 == 0 }) { self.leave("the client stops") }
+        if self.isStopping, self.all.allSatisfy({ $0.driver?.isQuiet ?? true }) { self.leave("the client stops") }
     }
 
     private func finish(_ error: OperatorError) {

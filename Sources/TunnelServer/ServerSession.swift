@@ -139,7 +139,10 @@ final class ServerSession: LinkDelegate {
         self.isLeaving = true
         self.closeTunnels()
         let goAway = Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))
-        for link in self.links.values { link.goAway(goAway) }
+        for link in self.links.values {
+            link.goAway(goAway)
+            link.driver.whenQuiet = { self.endIfQuiet() }
+        }
         self.grace = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) {
             self.end(.goingAway, "the server is shutting down", isFault: false)
         }
@@ -153,15 +156,11 @@ final class ServerSession: LinkDelegate {
         self.closeTunnels()
     }
 
-    func linkStreamEnded(_ link: LinkDriver) {
-        guard self.isLeaving, link.streamCount == 0 else { return }
-        // Not from inside of the stream's own end.
-        self.eventLoop.assumeIsolated().execute { self.endIfQuiet() }
-    }
+    func linkStreamEnded(_ link: LinkDriver) {}
 
     private func endIfQuiet() {
         // A link without a connection has nobody who could finish its streams.
-        guard self.isLeaving, self.links.values.allSatisfy({ $0.driver.streamCount == 0 || $0.connection == nil }) else { return }
+        guard self.isLeaving, self.links.values.allSatisfy({ $0.driver.isQuiet || $0.connection == nil }) else { return }
         self.end(.goingAway, "the server is shutting down", isFault: false)
     }
 

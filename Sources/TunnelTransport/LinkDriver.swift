@@ -37,6 +37,18 @@ package final class LinkDriver {
 
     package var streamCount: Int { self.sockets.count }
 
+    /// Called whenever there is no stream, and nothing left to say.
+    package var whenQuiet: (() -> Void)?
+
+    /// Whether there is no stream, and nothing left to say. A stream whose socket is done may still have bytes here.
+    package var isQuiet: Bool { self.sockets.isEmpty && self.link.streamCount == 0 && !self.link.hasOutbound }
+
+    func checkQuiet() {
+        guard let whenQuiet = self.whenQuiet, self.isQuiet else { return }
+        // Not from inside of a stream's own end.
+        self.eventLoop.assumeIsolated().execute(whenQuiet)
+    }
+
     package var isCarried: Bool { self.connection != nil }
 
     /// Frames received so far, for the greeting.
@@ -67,6 +79,7 @@ package final class LinkDriver {
     package func end() {
         self.connection = nil
         self.delegate = nil
+        self.whenQuiet = nil
         let sockets = self.sockets.values
         self.sockets = [:]
         for socket in sockets { socket.linkEnded() }
@@ -130,6 +143,7 @@ package final class LinkDriver {
     func socketClosed(_ id: StreamID) {
         guard self.sockets.removeValue(forKey: id) != nil else { return }
         self.delegate?.linkStreamEnded(self)
+        self.checkQuiet()
     }
 
     private func linkChanged() {

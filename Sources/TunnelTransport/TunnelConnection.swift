@@ -42,7 +42,6 @@ package final class TunnelConnection: TransportUser {
     private let eventLoop: any EventLoop
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
-    private var isAbandoned = false
     private var isFlushing = false
     /// What streams have queued since the last flush.
     private var queuedPieces = 0
@@ -119,7 +118,6 @@ package final class TunnelConnection: TransportUser {
     package func abandon() {
         self.link?.detach(self)
         self.link = nil
-        self.isAbandoned = true
     }
 
     /// Asks the peer for a sign of life.
@@ -256,6 +254,7 @@ package final class TunnelConnection: TransportUser {
         }
         if self.rateBytes > TransportLimits.rateSampleBytes { self.measureRate() }
         self.link?.drain()
+        self.link?.checkQuiet()
     }
 
     private func measureRate() {
@@ -304,8 +303,6 @@ package final class TunnelConnection: TransportUser {
     private func finish(_ end: ConnectionEnd, _ code: CloseCode, _ reason: String) {
         guard self.end == nil else { return }
         self.end = end
-        // What was said before still goes first.
-        if case .closedHere = end, !self.isAbandoned { _ = self.writeFrames() }
         self.writer.write(to: self.transport) { key, buffer in
             self.webSocket.encodeClose(code, reason: reason, maskingKey: key, into: &buffer)
         }

@@ -8,6 +8,7 @@ final class Service: @unchecked Sendable {
     private var waiting: [Connection] = []
     private var all: [Connection] = []
     private var isClosed = false
+    private var hasLeft = false
 
     /// - Parameters:
     ///   - port: 0 for any.
@@ -42,13 +43,29 @@ final class Service: @unchecked Sendable {
             guard !self.isClosed else { return [Connection]() }
             self.isClosed = true
             shutdown(self.descriptor, Int32(SHUT_RDWR))
+            // Its number may be somebody else's the moment it is closed: not while the other thread still waits on it.
+            while !self.hasLeft { self.condition.wait() }
             Foundation.close(self.descriptor)
             return self.all
         }
         for connection in connections { connection.close() }
     }
 
+    /// Whether a port could be listened on a moment ago.
+    static func isFree(_ port: UInt16) -> Bool {
+        let descriptor = socket(AF_INET, Connection.stream, 0)
+        guard (try? self.listen(descriptor, port)) != nil else { return false }
+        Foundation.close(descriptor)
+        return true
+    }
+
     private func acceptAll(_ serve: (@Sendable (Connection) throws -> Void)?) {
+        defer {
+            self.condition.withLock {
+                self.hasLeft = true
+                self.condition.broadcast()
+            }
+        }
         while true {
             var arrival = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
             guard poll(&arrival, 1, -1) > 0 else { continue }
