@@ -65,10 +65,17 @@ final class ServerContext: Sendable {
         }
     }
 
+    /// The session is over: nobody finds it any more.
+    func forget(_ session: ServerSession) {
+        guard let identity = session.identity else { return }
+        self.sessions.withLockedValue { sessions in
+            if sessions.named[identity] == session.id { sessions.named[identity] = nil }
+        }
+    }
+
     func remove(_ session: ServerSession) {
         let promise = self.sessions.withLockedValue { sessions -> EventLoopPromise<Void>? in
             sessions.open[session.id] = nil
-            if let identity = session.identity, sessions.named[identity] == session.id { sessions.named[identity] = nil }
             return sessions.open.isEmpty ? sessions.whenEmpty : nil
         }
         promise?.succeed(())

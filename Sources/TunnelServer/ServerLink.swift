@@ -25,6 +25,8 @@ final class ServerLink: TunnelConnectionDelegate {
     private var welcomedAt = Instant.now
     /// Of the newest HELLO.
     private var attempt: UInt64 = 0
+    /// The connection that ends with the link.
+    private var closing: (connection: TunnelConnection, completion: () -> Void)?
     private var expiry: Scheduled<Void>?
     private var age: Scheduled<Void>?
 
@@ -80,14 +82,16 @@ final class ServerLink: TunnelConnectionDelegate {
     }
 
     /// Ends the connection, and with it the link.
-    func end(_ code: CloseCode, _ reason: String) {
+    ///
+    /// - Parameter completion: Called once everything has been sent, or the connection is gone.
+    func end(_ code: CloseCode, _ reason: String, completion: @escaping () -> Void) {
         self.expiry?.cancel()
         self.age?.cancel()
-        let connection = self.connection
-        self.connection = nil
-        connection?.delegate = nil
-        connection?.close(code, reason)
         self.driver.end()
+        guard let connection = self.connection else { return completion() }
+        self.connection = nil
+        self.closing = (connection, completion)
+        connection.close(code, reason)
     }
 
     func goAway(_ goAway: Frame.GoAway) {
@@ -125,6 +129,10 @@ final class ServerLink: TunnelConnectionDelegate {
     }
 
     func connection(_ connection: TunnelConnection, ended end: ConnectionEnd) {
+        if let closing = self.closing, closing.connection === connection {
+            self.closing = nil
+            return closing.completion()
+        }
         guard self.connection === connection else { return }
         self.connection = nil
         self.age?.cancel()

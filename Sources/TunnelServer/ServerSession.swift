@@ -169,14 +169,23 @@ final class ServerSession: LinkDelegate {
         self.hasEnded = true
         self.grace?.cancel()
         self.closeTunnels()
+        self.server.forget(self)
         let address = self.links[0]?.connection?.transport.remote
-        for link in self.links.values { link.end(code, reason) }
+        let links = self.links.values
         self.links = [:]
+        // The server may end when its last session has: not before every word is out.
+        var open = links.count
+        for link in links {
+            link.end(code, reason) {
+                open -= 1
+                if open == 0 { self.server.remove(self) }
+            }
+        }
+        if links.isEmpty { self.server.remove(self) }
         var facts: Logger.Metadata = ["reason": "\(reason)"]
         if let address { facts["address"] = "\(address)" }
         self.logger.log(level: isFault ? .notice : .info, "client disconnected", metadata: facts)
         self.server.emit(.clientDisconnected(session: "\(self.id)", reason: reason))
-        self.server.remove(self)
     }
 
     // MARK: The links
@@ -193,7 +202,7 @@ final class ServerSession: LinkDelegate {
     func linkEnded(_ link: ServerLink, because reason: String, isFault: Bool) {
         guard link.number > 0 else { return self.end(.goingAway, reason, isFault: isFault) }
         self.links[link.number] = nil
-        link.end(.goingAway, reason)
+        link.end(.goingAway, reason) {}
         self.endIfQuiet()
     }
 
