@@ -22,6 +22,26 @@ import Testing
         }
     }
 
+    @Test func `a path that cuts quiet connections is learned, and from then on it is not left quiet so long`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(
+                to: echo.port, server: ["--keepalive", "30s"], client: ["--keepalive", "30s"])
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            cutter.cutIdle(after: 3.5)
+            try tunnel.client.line(
+                containing: "this path cuts idle connections after about 3 s; pinging every 2 s from now on",
+                within: Patience.long)
+            try tunnel.client.pausesEnded(2, within: Patience.long)
+            let connections = cutter.connections.total
+            // Nothing but the client's own PINGs keeps it up now.
+            Thread.sleep(until: Date() + 8)
+            #expect(cutter.connections.total == connections)
+            try exchange(visitor)
+        }
+    }
+
     @Test func `a stall that is shorter than anybody's patience costs nothing`() throws {
         try Stage.run { stage in
             let source = try Traffic.Source(on: stage)

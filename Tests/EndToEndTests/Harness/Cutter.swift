@@ -35,6 +35,7 @@ final class Cutter: @unchecked Sendable {
     private var isRefusing = false
     private var isClosed = false
     private var delay: TimeInterval = 0
+    private var idleLimit: TimeInterval?
     private var accepted = 0
     private var forwarded = 0
     /// A cut that waits for its byte.
@@ -94,6 +95,9 @@ final class Cutter: @unchecked Sendable {
     /// How long new connections wait before they lead anywhere.
     func delay(_ time: TimeInterval) { self.ordered { self.delay = time } }
 
+    /// How long nothing may pass over a connection before it is cut with a reset, as by a NAT that forgets it.
+    func cutIdle(after time: TimeInterval) { self.ordered { self.idleLimit = time } }
+
     /// How many connections there were so far, and how many are open.
     var connections: (total: Int, open: Int) { self.ordered { (self.accepted, self.pairs.count) } }
 
@@ -134,7 +138,8 @@ final class Cutter: @unchecked Sendable {
             watched.append(Self.watch(pair.near, reads: pair.up, writes: pair.down, unless: self.isStalled))
             watched.append(Self.watch(pair.far, reads: pair.down, writes: pair.up, unless: self.isStalled))
         }
-        let next = self.arrivals.map { max(0, Int32($0.due.timeIntervalSinceNow * 1_000) + 1) }.min() ?? -1
+        let dueTimes = self.arrivals.map(\.due) + (self.idleLimit.map { limit in self.pairs.map { $0.lastPassed + limit } } ?? [])
+        let next = dueTimes.map { max(0, Int32($0.timeIntervalSinceNow * 1_000) + 1) }.min() ?? -1
         guard poll(&watched, nfds_t(watched.count), next) >= 0 || errno == EINTR else { return true }
 
         let orders = self.lock.withLock {
@@ -152,6 +157,9 @@ final class Cutter: @unchecked Sendable {
         self.forget()
         guard !self.isStalled else { return true }
         for pair in self.pairs { self.carry(pair) }
+        if let limit = self.idleLimit {
+            for pair in self.pairs where !pair.isOver && pair.lastPassed + limit <= Date() { pair.end(.reset) }
+        }
         self.pairs.removeAll { $0.isOver }
         return true
     }
@@ -235,6 +243,7 @@ final class Cutter: @unchecked Sendable {
             if count > 0 {
                 half.bytes = half.bytes.dropFirst(count)
                 self.forwarded += count
+                pair.lastPassed = Date()
             } else if errno != EAGAIN, errno != EINTR {
                 pair.end(.reset)
             }
@@ -294,6 +303,7 @@ final class Cutter: @unchecked Sendable {
         let up = Half()
         let down = Half()
         var isOver = false
+        var lastPassed = Date()
 
         init(near: Int32, far: Int32) {
             self.near = near
