@@ -85,6 +85,10 @@ package enum Limits {
         /// Links of one session.
         package static let links: UInt64 = 8
 
+        /// Sessions of one server, those that wait for their client among them: as many as a process has descriptors for. Who
+        /// connects and vanishes again and again leaves one each time, for the resume window.
+        package static let sessions = 16_384
+
         /// Tunnels of one session: more than any configuration file lists by hand, few enough to keep a port range.
         package static let tunnels = 256
     }

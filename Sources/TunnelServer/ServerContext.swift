@@ -4,6 +4,7 @@ internal import NIOCore
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
+internal import WebSocketProtocol
 
 /// What all connections of one server share.
 final class ServerContext: Sendable {
@@ -54,14 +55,17 @@ final class ServerContext: Sendable {
         self.sessions.withLockedValue { sessions in sessions.named[identity].flatMap { sessions.open[$0] } }
     }
 
-    /// - Returns: `false` while the server is stopping.
-    func add(_ session: ServerSession, on eventLoop: any EventLoop) -> Bool {
+    /// - Returns: Why not, if it cannot be.
+    func add(_ session: ServerSession, on eventLoop: any EventLoop) -> (code: CloseCode, reason: String)? {
         let bound = NIOLoopBound(session, eventLoop: eventLoop)
         return self.sessions.withLockedValue { sessions in
-            guard !sessions.isStopping else { return false }
+            guard !sessions.isStopping else { return (.goingAway, "the server is shutting down") }
+            guard sessions.open.count < Limits.Implementation.sessions else {
+                return (.tryAgainLater, "the server has as many sessions as it can hold")
+            }
             sessions.open[session.id] = bound
             if let identity = session.identity { sessions.named[identity] = session.id }
-            return true
+            return nil
         }
     }
 

@@ -49,9 +49,7 @@ final class ServerSession: LinkDelegate {
         ports: [TunnelNumber: UInt16], on eventLoop: any EventLoop, _ server: ServerContext
     ) {
         let session = ServerSession(identity, key: key, ports: ports, on: eventLoop, server)
-        guard server.add(session, on: eventLoop) else {
-            return connection.close(.goingAway, "the server is shutting down")
-        }
+        if let (code, reason) = server.add(session, on: eventLoop) { return connection.close(code, reason) }
         let link = ServerLink(
             number: 0, peerTerms: hello.terms, session: session, server: server, eventLoop: eventLoop)
         session.links[0] = link
