@@ -89,10 +89,10 @@ package final class Link {
         self.brought = 0
     }
 
-    /// Whether a peer that says so can have received so many frames.
+    /// Whether a peer that says so can have received so many frames, and the rest can be sent again.
     package func isPossible(received count: UInt64) -> Bool {
         do {
-            try self.replay.check(count)
+            try self.replay.checkResumption(count)
             return true
         } catch {
             return false

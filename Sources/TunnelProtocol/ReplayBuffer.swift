@@ -59,6 +59,7 @@ struct ReplayBuffer {
     ///
     /// - Returns: The bytes that have to be sent again.
     mutating func rewind(to count: UInt64) throws(PeerViolation) -> Int {
+        try self.checkResumption(count)
         try self.acknowledge(count)
         self.carried = 0
         return self.frames.reduce(0) { if case .data(_, let payload) = $1 { $0 + payload.readableBytes } else { $0 } }
@@ -69,6 +70,14 @@ struct ReplayBuffer {
         guard count >= self.acknowledged, count <= self.sent else {
             throw PeerViolation(
                 .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
+        }
+    }
+
+    /// - Throws: When another connection cannot go on from there: what is not kept cannot be sent again.
+    func checkResumption(_ count: UInt64) throws(PeerViolation) {
+        try self.check(count)
+        guard self.keeps || count == self.sent else {
+            throw PeerViolation(.acknowledgement, "\(count) frames received of \(self.sent), and none is kept to be sent again")
         }
     }
 
