@@ -91,6 +91,21 @@ struct FrameDecoderTests {
         #expect(decode(hex("10 01 00 3f 00 10 02 5f 40 7f ff 02 aa bb 3f 00")) == .frame(listen))
     }
 
+    @Test func `HELLO without a link means link 0, and without a session it resumes nothing`() {
+        let session = "04 10" + String(repeating: " 00", count: 16) + "05 20" + String(repeating: " 00", count: 32)
+        let zero = Opaque16(high: 0, low: 0)
+        for (link, text) in [(0, ""), (0, "09 01 00"), (1, "09 01 01"), (7, "09 02 40 07")] as [(UInt64, String)] {
+            let resumption = Frame.Resumption(
+                session: SessionID(zero), token: ResumeToken(zero, zero), received: 3, link: link, attempt: 2)
+            let hello = Frame.Hello(agent: "", terms: Frame.Terms(initialWindow: 16, streams: 16), resumption: resumption)
+            let message = hex("01 02 01 10 03 01 10" + session + "06 01 03 0a 01 02" + text)
+            #expect(decode(message) == .frame(.hello(hello)), "\(text)")
+            #expect(decode(Frame.hello(hello).encoded) == .frame(.hello(hello)), "\(text)")
+        }
+        let fresh = Frame.hello(Frame.Hello(agent: "", terms: Frame.Terms(initialWindow: 16, streams: 16)))
+        #expect(decode(hex("01 02 01 10 03 01 10 06 01 03 09 01 01 0a 01 02")) == .frame(fresh))
+    }
+
     @Test func `a text as long as a line of a log is accepted, and a longer one is not`() {
         func refused(_ count: Int) -> Decoded {
             decode([0x12, 1, 0, 0x15, 0x40 | UInt8(count >> 8), UInt8(count & 0xFF)] + Array(repeating: 0x61, count: count))

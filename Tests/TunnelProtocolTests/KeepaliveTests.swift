@@ -87,6 +87,32 @@ struct KeepaliveTests {
     }
 }
 
+extension KeepaliveTests {
+    @Test func `the quiet before a death ends with the first question that nothing followed`() {
+        var keepalive = Self.usual()
+        #expect(keepalive.quiet(now: .at(7)) == .seconds(7), "nobody asked")
+        _ = keepalive.timeReached(now: .at(0), jitter: 0)
+        keepalive.heard(now: .at(0.25))
+        #expect(keepalive.quiet(now: .at(15.25)) == .seconds(15), "the answer came")
+        #expect(keepalive.timeReached(now: .at(20), jitter: 0) == .ping(2))
+        #expect(keepalive.quiet(now: .at(39)) == .seconds(19.75), "the path was dead when the PING left")
+        #expect(keepalive.timeReached(now: .at(40), jitter: 0) == .ping(3))
+        #expect(keepalive.quiet(now: .at(44)) == .seconds(19.75), "the second PING asks the same")
+        keepalive.heard(now: .at(44))
+        #expect(keepalive.quiet(now: .at(44)) == .zero)
+    }
+
+    @Test func `a question out of turn ends the quiet too, and leaves the interval alone`() {
+        var keepalive = Self.usual()
+        _ = keepalive.timeReached(now: .at(0), jitter: 0)
+        keepalive.heard(now: .at(1))
+        #expect(keepalive.probe(now: .at(5)) == .ping(2))
+        #expect(keepalive.quiet(now: .at(9)) == .seconds(4))
+        #expect(keepalive.nextDeadline == .at(20))
+        #expect(keepalive.pongReceived(2, now: .at(5.5)) == .seconds(0.5))
+    }
+}
+
 struct BackoffTests {
     @Test func `the ceiling grows by half from half a second to thirty seconds, and a success begins anew`() {
         var backoff = Backoff()
