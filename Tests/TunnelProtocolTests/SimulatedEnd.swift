@@ -16,6 +16,7 @@ final class SimulatedEnd {
         var peerHasFinished = false
         var wasReset = false
         var isHeldBack = false
+        var isConnected = false
 
         var isGone: Bool { self.wasReset || self.hasFinished && self.peerHasFinished && self.untaken == 0 }
     }
@@ -23,14 +24,15 @@ final class SimulatedEnd {
     /// 0 for the client, 1 for the server.
     let side: Int
     let link: Link
+    weak var peer: SimulatedEnd?
     private(set) var streams: [StreamID: Stream] = [:]
     private(set) var resets = 0
     /// What went wrong; looked at once, at the end: expectations inside of the loops are slow.
     private(set) var complaints: [String] = []
 
-    init(side: Int, terms: Frame.Terms) {
+    init(side: Int, terms: Frame.Terms, peerTerms: Frame.Terms) {
         self.side = side
-        self.link = Link(role: side == 0 ? .client : .server, terms: terms, peerTerms: terms)
+        self.link = Link(role: side == 0 ? .client : .server, terms: terms, peerTerms: peerTerms)
         self.link.roundTripMeasured(.milliseconds(100))
     }
 
@@ -40,27 +42,31 @@ final class SimulatedEnd {
 
     // MARK: What is sent
 
+    /// It repeats after `period` bytes; twice as long, so that whatever is sent or received at once lies in one piece.
+    private static let period = 1 << 20
     private static let pattern: [UInt8] = {
         var random = SplitMix64(seed: 1)
-        return random.bytes(1 << 20)
+        let once = random.bytes(period)
+        return once + once
     }()
 
-    /// The place of the pattern where a direction of a stream begins.
-    private static func start(_ stream: StreamID, from side: Int) -> Int {
-        Int((stream.value &* 7_919 &+ UInt64(side) &* 104_729) % (1 << 19))
+    /// The place of the pattern for a byte of a direction of a stream.
+    private static func place(_ stream: StreamID, from side: Int, at offset: Int) -> Int {
+        (Int(truncatingIfNeeded: stream.value % 10_000) * 7_919 + side * 104_729 + offset) % self.period
     }
 
-    func open() {
-        guard let id = self.link.open(tunnel: TunnelNumber(1), visitor: nil) else { return }
+    /// - Returns: Whether there is a new stream.
+    func open() -> Bool {
+        guard let id = self.link.open(tunnel: TunnelNumber(1), visitor: nil) else { return false }
         if self.streams[id] != nil { self.complain("opened \(id) twice") }
         self.streams[id] = Stream()
+        return true
     }
 
     /// Sockets mostly wait when told to; the link must bear it when they do not.
     func send(_ count: Int, on id: StreamID, insists: Bool) {
         guard var stream = self.streams[id], !stream.hasFinished, !stream.isHeldBack || insists else { return }
-        let start = Self.start(id, from: self.side) + stream.sent
-        guard start + count <= Self.pattern.count else { return }
+        let start = Self.place(id, from: self.side, at: stream.sent)
         stream.sent += count
         stream.isHeldBack = !self.link.send(ByteBuffer(bytes: Self.pattern[start..<start + count]), on: id)
         self.streams[id] = stream
@@ -99,15 +105,20 @@ final class SimulatedEnd {
                 if connects() { self.link.connected(open.stream) }
             case .data(let id, let bytes): self.received(bytes, id)
             case .finished(let id):
+                if self.streams[id]?.wasReset != false { self.complain("\(id) finished after its end") }
                 if self.streams[id]?.peerHasFinished != false { self.complain("\(id) finished twice") }
+                if self.streams[id]?.received != self.peer?.streams[id]?.sent { self.complain("\(id) finished before its last byte") }
                 self.streams[id]?.peerHasFinished = true
             case .reset(let id, _):
                 if self.streams[id]?.wasReset != false { self.complain("\(id) reset twice") }
                 self.streams[id]?.wasReset = true
             case .sendable(let id):
                 if self.streams[id]?.isHeldBack != true { self.complain("\(id) sendable without having been held back") }
+                if self.streams[id].map({ $0.wasReset || $0.hasFinished }) != false { self.complain("\(id) sendable after its end") }
                 self.streams[id]?.isHeldBack = false
-            case .connected(let id): if self.streams[id] == nil { self.complain("\(id) connected, but never opened") }
+            case .connected(let id):
+                if self.streams[id].map({ $0.isConnected || $0.wasReset }) != false { self.complain("\(id) connected twice, or after its end") }
+                self.streams[id]?.isConnected = true
             case .listen, .listening, .refused, .unlisten: self.complain("no tunnels here")
             }
         }
@@ -116,7 +127,7 @@ final class SimulatedEnd {
     private func received(_ bytes: ByteBuffer, _ id: StreamID) {
         guard var stream = self.streams[id] else { return self.complain("bytes before OPEN on \(id)") }
         if stream.peerHasFinished || stream.wasReset { self.complain("bytes after the end of \(id)") }
-        let start = Self.start(id, from: 1 - self.side) + stream.received
+        let start = Self.place(id, from: 1 - self.side, at: stream.received)
         let isRight = bytes.withUnsafeReadableBytes { got in
             Self.pattern.withUnsafeBytes { memcmp(got.baseAddress!, $0.baseAddress! + start, got.count) == 0 }
         }
@@ -130,7 +141,8 @@ final class SimulatedEnd {
     // MARK: At rest
 
     /// With streams still open and everything delivered and taken: all credit is where it belongs.
-    func checkRest(against peer: SimulatedEnd) {
+    func checkRest() {
+        guard let peer = self.peer else { return self.complain("alone") }
         if self.link.sent != peer.link.received { self.complain("\(self.link.sent) sent, \(peer.link.received) received") }
         if self.link.streamCount != peer.link.streamCount { self.complain("the two ends do not have the same streams") }
         for (id, stream) in self.link.streams where stream.sending == .open {
@@ -146,8 +158,10 @@ final class SimulatedEnd {
     }
 
     /// When all is said nothing is left.
-    func checkEnd(against peer: SimulatedEnd) {
+    func checkEnd() {
+        guard let peer = self.peer else { return self.complain("alone") }
         if self.link.streamCount != 0 { self.complain("streams are left") }
+        if self.link.nextOutbound() != nil { self.complain("something is left to send") }
         if self.link.sent != peer.link.received { self.complain("\(self.link.sent) sent, \(peer.link.received) received") }
         if self.link.windowBudget != Limits.Implementation.linkWindowBudgetBytes { self.complain("window budget") }
         if self.link.isFlooded { self.complain("flooded") }
