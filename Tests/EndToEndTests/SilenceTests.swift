@@ -77,4 +77,22 @@ import Testing
             #expect(tunnel.server.program.events("lost").isEmpty)
         }
     }
+
+    @Test func `a path that cuts idle connections is learned, and not idle any more`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(to: echo.port)
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            cutter.limitIdleness(to: 4)
+            try tunnel.client.line(
+                containing: "this path cuts idle connections after about 4 s; pinging every 2 s from now on", within: Patience.usual)
+            let count = try tunnel.client.pausesEnded(2).count
+            // Three limits without a word of anybody's.
+            Thread.sleep(until: Date() + 12)
+            #expect(try tunnel.client.pauses().count == count)
+            #expect(tunnel.client.count(ofLinesContaining: "this path cuts idle connections") == 1)
+            try exchange(visitor)
+        }
+    }
 }
