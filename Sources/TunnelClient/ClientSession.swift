@@ -1,4 +1,5 @@
 internal import Logging
+internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import TunnelProtocol
 internal import TunnelTransport
@@ -44,6 +45,7 @@ final class ClientSession: LinkDelegate {
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
+    private let counted: NIOLockedValueBox<ClientStatistics>
     private let eventLoop: any EventLoop
     private let ended: EventLoopPromise<OperatorError?>
     private var tunnels: [TunnelNumber: Tunnel] = [:]
@@ -66,13 +68,15 @@ final class ClientSession: LinkDelegate {
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
         configuration: ClientConfiguration, dialer: Dialer, clientID: String, logger: Logger,
-        emit: @escaping @Sendable (ClientEvent) -> Void, eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
+        emit: @escaping @Sendable (ClientEvent) -> Void, counted: NIOLockedValueBox<ClientStatistics>,
+        eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
         self.dialer = dialer
         self.clientID = clientID
         self.logger = logger
         self.emit = emit
+        self.counted = counted
         self.eventLoop = eventLoop
         self.ended = ended
         for (index, exposure) in configuration.exposures.enumerated() {
@@ -109,6 +113,7 @@ final class ClientSession: LinkDelegate {
     }
 
     func linkStreamEnded(_ link: LinkDriver) {
+        self.streamsChanged()
         guard self.isStopping, link.streamCount == 0 else { return }
         // Not from inside of the stream's own end.
         self.eventLoop.assumeIsolated().execute { self.leaveIfQuiet() }
@@ -152,6 +157,7 @@ final class ClientSession: LinkDelegate {
 
     /// A link stands that carries nothing yet.
     func began(_ link: ClientLink, _ welcome: Frame.Welcome) {
+        self.count { $0.connections += 1 }
         guard link.number == 0 else {
             return self.logger.info("link added", metadata: ["link": "\(link.number)"])
         }
@@ -171,11 +177,22 @@ final class ClientSession: LinkDelegate {
     /// - Parameter pause: `nil` when the link moved to its next connection before it had lost the one before.
     func resumed(_ link: ClientLink, repeatedBytes: Int, after pause: Duration?) {
         let streams = link.driver?.streamCount ?? 0
+        self.count {
+            $0.connections += 1
+            $0.resumptions += pause == nil ? 0 : 1
+            $0.repeatedBytes += repeatedBytes
+        }
+        self.streamsChanged()
         guard let pause else {
             return self.logger.info("moved to a new connection", metadata: ["streams": "\(streams)", "link": "\(link.number)"])
         }
         self.logger.debug("resumed", metadata: ["link": "\(link.number)"])
         self.emit(.resumed(streams: streams, repeatedBytes: repeatedBytes, after: pause))
+    }
+
+    func paused(_ link: ClientLink) {
+        self.count { $0.pauses += 1 }
+        self.streamsChanged()
     }
 
     func waits(_ link: ClientLink, _ error: OperatorError, retryIn delay: Duration, attempt: Int) {
@@ -205,6 +222,7 @@ final class ClientSession: LinkDelegate {
     /// What the link carried is lost: with the first one, the session.
     func lost(_ link: ClientLink) {
         guard link.number == 0 else { return link.forget() }
+        if self.id != nil { self.count { $0.lostSessions += 1 } }
         self.id = nil
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
         for link in self.links {
@@ -232,6 +250,29 @@ final class ClientSession: LinkDelegate {
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
         self.start()
         for link in former { link.retire() }
+    }
+
+    // MARK: Counting
+
+    private func count(_ change: (inout ClientStatistics) -> Void) {
+        self.counted.withLockedValue(change)
+    }
+
+    /// A stream came or went, or a link was paused, resumed or forgotten.
+    func streamsChanged() {
+        var (open, waiting, paused) = (0, 0, 0)
+        for link in self.all {
+            guard let driver = link.driver else { continue }
+            open += driver.streamCount
+            guard link.isPaused else { continue }
+            waiting += driver.streamCount
+            paused += 1
+        }
+        self.count {
+            $0.openStreams = open
+            $0.waitingStreams = waiting
+            $0.pausedLinks = paused
+        }
     }
 
     // MARK: Tunnels
@@ -296,6 +337,8 @@ final class ClientSession: LinkDelegate {
                 "visitor": "\(open.visitor?.description ?? "")",
             ])
         tunnel.connector.connect(open.stream, of: link) { failure in self.serviceAnswered(number, failure) }
+        self.count { $0.streams += 1 }
+        self.streamsChanged()
     }
 
     /// A service that is down is told once, not for each visitor.
