@@ -213,7 +213,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.token = nil
         self.driver?.end()
         self.driver = nil
-        self.session.streamsChanged()
+        self.session.linksChanged()
     }
 
     /// Leaves its connection, if it has one; what it carried is forgotten.

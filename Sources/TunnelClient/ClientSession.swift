@@ -113,7 +113,7 @@ final class ClientSession: LinkDelegate {
     }
 
     func linkStreamEnded(_ link: LinkDriver) {
-        self.streamsChanged()
+        self.linksChanged()
         guard self.isStopping, link.streamCount == 0 else { return }
         // Not from inside of the stream's own end.
         self.eventLoop.assumeIsolated().execute { self.leaveIfQuiet() }
@@ -158,6 +158,7 @@ final class ClientSession: LinkDelegate {
     /// A link stands that carries nothing yet.
     func began(_ link: ClientLink, _ welcome: Frame.Welcome) {
         self.count { $0.connections += 1 }
+        self.linksChanged()
         guard link.number == 0 else {
             return self.logger.info("link added", metadata: ["link": "\(link.number)"])
         }
@@ -182,7 +183,7 @@ final class ClientSession: LinkDelegate {
             $0.resumptions += pause == nil ? 0 : 1
             $0.repeatedBytes += repeatedBytes
         }
-        self.streamsChanged()
+        self.linksChanged()
         guard let pause else {
             return self.logger.info("moved to a new connection", metadata: ["streams": "\(streams)", "link": "\(link.number)"])
         }
@@ -192,7 +193,7 @@ final class ClientSession: LinkDelegate {
 
     func paused(_ link: ClientLink) {
         self.count { $0.pauses += 1 }
-        self.streamsChanged()
+        self.linksChanged()
     }
 
     func waits(_ link: ClientLink, _ error: OperatorError, retryIn delay: Duration, attempt: Int) {
@@ -258,17 +259,19 @@ final class ClientSession: LinkDelegate {
         self.counted.withLockedValue(change)
     }
 
-    /// A stream came or went, or a link was paused, resumed or forgotten.
-    func streamsChanged() {
-        var (open, waiting, paused) = (0, 0, 0)
+    /// A link began, paused, went on or was forgotten, or a stream of one came or went.
+    func linksChanged() {
+        var (links, open, waiting, paused) = (0, 0, 0, 0)
         for link in self.all {
             guard let driver = link.driver else { continue }
+            links += 1
             open += driver.streamCount
             guard link.isPaused else { continue }
             waiting += driver.streamCount
             paused += 1
         }
         self.count {
+            $0.links = links
             $0.openStreams = open
             $0.waitingStreams = waiting
             $0.pausedLinks = paused
@@ -338,7 +341,7 @@ final class ClientSession: LinkDelegate {
             ])
         tunnel.connector.connect(open.stream, of: link) { failure in self.serviceAnswered(number, failure) }
         self.count { $0.streams += 1 }
-        self.streamsChanged()
+        self.linksChanged()
     }
 
     /// A service that is down is told once, not for each visitor.
