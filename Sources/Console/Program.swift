@@ -71,6 +71,7 @@ package enum Program {
     }
 
     private static func end(_ code: Int32) -> Never {
+        Terminal.shared?.hide()
         OutputSink.standardOutput.flush()
         OutputSink.standardError.flush()
         exit(code)

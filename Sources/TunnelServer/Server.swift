@@ -21,6 +21,9 @@ public final class Server: Sendable {
         (self.stopping, self.requestStop) = AsyncStream.makeStream()
     }
 
+    /// As of now; may be asked from any thread, at any time.
+    public var statistics: ServerStatistics { self.context.statistics }
+
     /// Runs until `stop()`.
     ///
     /// - Throws: `OperatorError` when it cannot start.
