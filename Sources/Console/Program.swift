@@ -17,6 +17,9 @@ package enum Program {
     /// every turn of the loop; given back and taken from the system each time, that is a system call and page faults a turn.
     private static let keptMemory: Int32 = 8 << 20
 
+    /// From the second signal to the end: a client's good-bye frees its visitors, who would wait for its return otherwise.
+    private static let lastWord = Duration.milliseconds(200)
+
     /// The environment as a dictionary.
     package static var environment: [String: String] {
         var result: [String: String] = [:]
@@ -33,7 +36,7 @@ package enum Program {
 
     /// Runs `body` until it returns, and ends the process.
     ///
-    /// The first SIGINT or SIGTERM calls `stop`, the second ends the process at once.
+    /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process.
     package static func run(
         logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void,
         body: @escaping @Sendable () async throws -> Void
@@ -45,8 +48,10 @@ package enum Program {
             var count = 0
             for await _ in signals {
                 count += 1
-                if count > 1 { self.end(1) }
                 stop()
+                guard count > 1 else { continue }
+                try? await Task.sleep(for: Self.lastWord)
+                self.end(1)
             }
         }
         defer { watcher.cancel() }
@@ -74,7 +79,8 @@ package enum Program {
         Terminal.shared?.hide()
         OutputSink.standardOutput.flush()
         OutputSink.standardError.flush()
-        exit(code)
+        // Without the handlers of `exit`: they would take libcrypto apart under the threads that still use it.
+        _exit(code)
     }
 }
 

@@ -47,7 +47,6 @@ public final class Client: Sendable {
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        defer { loops.shutdownGracefully { _ in } }
         let eventLoop = loops.next()
         let ended = eventLoop.makePromise(of: OperatorError?.self)
         let (configuration, logger, emit, counted) = (self.configuration, self.logger, self.emit, self.counted)
@@ -62,9 +61,11 @@ public final class Client: Sendable {
             guard !isStopping else { return ended.succeed(nil) }
             session.start()
         }
-        let error = try await ended.futureResult.get()
+        let error = (try? await ended.futureResult.get()) ?? nil
         self.state.withLockedValue { $0.session = nil }
         withExtendedLifetime(name) {}
+        // The last connection may still be on its way out of memory: the program must not end around it.
+        try? await loops.shutdownGracefully()
         if let error { throw error }
     }
 

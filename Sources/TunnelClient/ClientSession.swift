@@ -102,9 +102,9 @@ final class ClientSession: LinkDelegate {
 
     // MARK: The end
 
-    /// No new visitors; what is under way has until the end of the grace period.
+    /// No new visitors; what is under way has until the end of the grace period, or until this is called again.
     func stop() {
-        guard !self.isStopping else { return }
+        guard !self.isStopping else { return self.leave("the client stops") }
         self.isStopping = true
         let grace = self.configuration.gracePeriod
         let goAway = Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))

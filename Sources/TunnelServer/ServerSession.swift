@@ -24,7 +24,8 @@ final class ServerSession: LinkDelegate {
     /// The ports that a former session of this client had.
     private let formerPorts: [TunnelNumber: UInt16]
     private var isLeaving = false
-    private var clientIsLeaving = false
+    /// When the client will be gone, once it has said so.
+    private var departure: Instant?
     private var hasEnded = false
     private var isPaused = false
     private var grace: Scheduled<Void>?
@@ -118,8 +119,11 @@ final class ServerSession: LinkDelegate {
 
     // MARK: Its end
 
+    /// How long the client may still come back after a loss.
+    var timeLeft: Duration { self.departure.map { $0 - .now } ?? .seconds(Int64.max) }
+
     /// Whether a lost connection may be followed by another.
-    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving && !self.clientIsLeaving }
+    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving }
 
     /// A client of the same name is here. A dead session makes room for it.
     ///
@@ -156,7 +160,7 @@ final class ServerSession: LinkDelegate {
     func clientGoesAway(_ goAway: Frame.GoAway) {
         self.logger.info("client announces its end", metadata: ["reason": "\(goAway.reason)"])
         guard goAway.reason == .shutdown else { return }
-        self.clientIsLeaving = true
+        self.departure = .now + .milliseconds(Int64(clamping: goAway.graceMilliseconds))
         self.closeTunnels()
     }
 
@@ -178,7 +182,7 @@ final class ServerSession: LinkDelegate {
         let links = self.links.values
         self.links = [:]
         self.linksChanged()
-        if !self.isLeaving, !self.clientIsLeaving { self.server.count { $0.lostSessions += 1 } }
+        if !self.isLeaving, self.departure == nil { self.server.count { $0.lostSessions += 1 } }
         // The server may end when its last session has: not before every word is out.
         var open = links.count
         for link in links {
