@@ -1,6 +1,7 @@
 internal import CAllocator
 package import Logging
 package import TunnelTransport
+internal import Synchronization
 internal import UnixSignals
 
 #if canImport(Glibc)
@@ -16,6 +17,9 @@ package enum Program {
     /// Freed memory that each thread's heap keeps, in bytes. Several streams in bulk free and take a megabyte of buffers in
     /// every turn of the loop; given back and taken from the system each time, that is a system call and page faults a turn.
     private static let keptMemory: Int32 = 8 << 20
+
+    /// Signals that asked for the end so far.
+    private static let signals = Atomic<Int>(0)
 
     /// From the second signal to the end: a client's good-bye frees its visitors, who would wait for its return otherwise.
     private static let lastWord = Duration.milliseconds(200)
@@ -45,9 +49,8 @@ package enum Program {
         shim_keep_freed_memory(Self.keptMemory)
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let watcher = Task {
-            var count = 0
             for await _ in signals {
-                count += 1
+                let count = Self.signals.add(1, ordering: .relaxed).newValue
                 stop()
                 guard count > 1 else { continue }
                 try? await Task.sleep(for: Self.lastWord)
@@ -58,7 +61,8 @@ package enum Program {
         do {
             try await body()
             events.send("stopped")
-            self.end(0)
+            // Who asked twice did not get what was under way finished.
+            self.end(Self.signals.load(ordering: .relaxed) > 1 ? 1 : 0)
         } catch {
             self.fail(error, logger: logger, events: events)
         }
