@@ -58,6 +58,13 @@ let package = Package(
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
+        .testTarget(
+            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
+            swiftSettings: strict),
+        // The two library products in one process, as other programs use them.
+        .testTarget(
+            name: "LibraryTests", dependencies: ["TunnelServer", "TunnelClient", "TunnelTransport", nioCore, nioPosix, logging],
+            swiftSettings: strict),
         // Drives the built programs from outside; nothing of them is linked in.
         .testTarget(name: "EndToEndTests", exclude: ["Peers"], swiftSettings: strict),
     ]

@@ -43,9 +43,9 @@ struct LineLogHandler: LogHandler {
         switch self.format {
         case .text:
             let time = OutputSink.standardError.isTerminal ? "" : Timestamp.now() + " "
-            var line = "\(time)\(level): \(Self.printable(message))"
+            var line = "\(time)\(level): \(message.printable)"
             for (key, value) in pairs where key != Self.remedy { line += " \(key)=\(Self.quotedIfNeeded(value))" }
-            for (key, value) in pairs where key == Self.remedy { line += "\n  \(Self.printable(value))" }
+            for (key, value) in pairs where key == Self.remedy { line += "\n  \(value.printable)" }
             return line
         case .logfmt:
             var line = "time=\(Timestamp.now()) level=\(level) msg=\(Self.quotedIfNeeded(message))"
@@ -64,14 +64,7 @@ struct LineLogHandler: LogHandler {
     private static func quotedIfNeeded(_ text: String) -> String {
         let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value < 0x7F }
         guard !isPlain || text.isEmpty else { return text }
-        let escaped = self.printable(text).split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"")
+        let escaped = text.printable.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"")
         return "\"\(escaped)\""
-    }
-
-    /// Without control characters: parts of it come from peers.
-    private static func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
     }
 }

@@ -12,6 +12,7 @@ internal import Darwin
 /// Writes lines to standard output or standard error from a thread of its own: whoever reads them slowly, or not at all,
 /// does not stop the tunnel.
 ///
+/// Where both are the same terminal, lines come there in the order they were written, above the panel if there is one.
 /// At most `capacity` lines wait; further ones are dropped, and a line says how many when there is room again.
 package final class OutputSink: Sendable {
     package static let standardOutput = OutputSink(descriptor: STDOUT_FILENO)
@@ -30,7 +31,7 @@ package final class OutputSink: Sendable {
 
     private init(descriptor: Int32) {
         self.descriptor = descriptor
-        self.queue = DispatchQueue(label: "output \(descriptor)")
+        self.queue = Terminal.shared?.queue ?? DispatchQueue(label: "output \(descriptor)")
         self.isTerminal = isatty(descriptor) == 1
     }
 
@@ -42,8 +43,8 @@ package final class OutputSink: Sendable {
         self.waiting.add(1, ordering: .relaxed)
         self.queue.async {
             let dropped = self.dropped.exchange(0, ordering: .relaxed)
-            if dropped > 0 { self.writeNow("(\(dropped) lines were dropped: nobody read them)\n") }
-            self.writeNow(line + "\n")
+            let notice = dropped > 0 ? "(\(dropped) lines were dropped: nobody read them)\n" : ""
+            self.writeNow(notice + line + "\n", isLast: self.waiting.load(ordering: .relaxed) == 1)
             self.waiting.subtract(1, ordering: .relaxed)
         }
     }
@@ -55,10 +56,15 @@ package final class OutputSink: Sendable {
         _ = written.wait(timeout: .now() + 1)
     }
 
-    private func writeNow(_ text: String) {
+    private func writeNow(_ text: String, isLast: Bool) {
+        Self.write(Terminal.shared?.above(text, isLast: isLast) ?? text, to: self.descriptor)
+        Terminal.shared?.written()
+    }
+
+    static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Self.system(write: self.descriptor, $0.baseAddress, $0.count) }
+            let count = bytes.withUnsafeBytes { Self.system(write: descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             // A closed terminal or a full disk: there is nobody left to tell.
             guard count > 0 else { return }

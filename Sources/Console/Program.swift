@@ -1,6 +1,7 @@
 internal import CAllocator
 package import Logging
 package import TunnelTransport
+internal import Synchronization
 internal import UnixSignals
 
 #if canImport(Glibc)
@@ -16,6 +17,12 @@ package enum Program {
     /// Freed memory that each thread's heap keeps, in bytes. Several streams in bulk free and take a megabyte of buffers in
     /// every turn of the loop; given back and taken from the system each time, that is a system call and page faults a turn.
     private static let keptMemory: Int32 = 8 << 20
+
+    /// Signals that asked for the end so far.
+    private static let signals = Atomic<Int>(0)
+
+    /// From the second signal to the end: a client's good-bye frees its visitors, who would wait for its return otherwise.
+    private static let lastWord = Duration.milliseconds(200)
 
     /// The environment as a dictionary.
     package static var environment: [String: String] {
@@ -33,7 +40,7 @@ package enum Program {
 
     /// Runs `body` until it returns, and ends the process.
     ///
-    /// The first SIGINT or SIGTERM calls `stop`, the second ends the process at once.
+    /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process.
     package static func run(
         logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void,
         body: @escaping @Sendable () async throws -> Void
@@ -42,18 +49,20 @@ package enum Program {
         shim_keep_freed_memory(Self.keptMemory)
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let watcher = Task {
-            var count = 0
             for await _ in signals {
-                count += 1
-                if count > 1 { self.end(1) }
+                let count = Self.signals.add(1, ordering: .relaxed).newValue
                 stop()
+                guard count > 1 else { continue }
+                try? await Task.sleep(for: Self.lastWord)
+                self.end(1)
             }
         }
         defer { watcher.cancel() }
         do {
             try await body()
             events.send("stopped")
-            self.end(0)
+            // Who asked twice did not get what was under way finished.
+            self.end(Self.signals.load(ordering: .relaxed) > 1 ? 1 : 0)
         } catch {
             self.fail(error, logger: logger, events: events)
         }
@@ -71,9 +80,11 @@ package enum Program {
     }
 
     private static func end(_ code: Int32) -> Never {
+        Terminal.shared?.hide()
         OutputSink.standardOutput.flush()
         OutputSink.standardError.flush()
-        exit(code)
+        // Without the handlers of `exit`: they would take libcrypto apart under the threads that still use it.
+        _exit(code)
     }
 }
 

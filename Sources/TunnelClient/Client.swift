@@ -12,6 +12,7 @@ public final class Client: Sendable {
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
     private let state = NIOLockedValueBox(State())
+    private let counted = NIOLockedValueBox(ClientStatistics())
 
     private struct State {
         var isStopping = false
@@ -26,6 +27,9 @@ public final class Client: Sendable {
         self.logger = logger
         self.emit = onEvent
     }
+
+    /// As of now; may be asked from any thread, at any time.
+    public var statistics: ClientStatistics { self.counted.withLockedValue { $0 } }
 
     /// Runs until `stop()`, through as many connections as it takes.
     ///
@@ -43,14 +47,13 @@ public final class Client: Sendable {
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        defer { loops.shutdownGracefully { _ in } }
         let eventLoop = loops.next()
         let ended = eventLoop.makePromise(of: OperatorError?.self)
-        let (configuration, logger, emit) = (self.configuration, self.logger, self.emit)
+        let (configuration, logger, emit, counted) = (self.configuration, self.logger, self.emit, self.counted)
         eventLoop.execute {
             let session = ClientSession(
                 configuration: configuration, dialer: dialer, clientID: name.text, logger: logger, emit: emit,
-                eventLoop: eventLoop, ended: ended)
+                counted: counted, eventLoop: eventLoop, ended: ended)
             let isStopping = self.state.withLockedValue { state in
                 state.session = NIOLoopBound(session, eventLoop: eventLoop)
                 return state.isStopping
@@ -58,9 +61,11 @@ public final class Client: Sendable {
             guard !isStopping else { return ended.succeed(nil) }
             session.start()
         }
-        let error = try await ended.futureResult.get()
+        let error = (try? await ended.futureResult.get()) ?? nil
         self.state.withLockedValue { $0.session = nil }
         withExtendedLifetime(name) {}
+        // The last connection may still be on its way out of memory: the program must not end around it.
+        try? await loops.shutdownGracefully()
         if let error { throw error }
     }
 

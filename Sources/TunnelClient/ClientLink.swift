@@ -195,6 +195,7 @@ final class ClientLink: TunnelConnectionDelegate {
 
     private func pause() {
         self.pausedAt = .now
+        self.session.paused(self)
         // The server counts from when it noticed, which may be later, but not much earlier.
         self.expiry = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(self.resumeWindow.wholeNanoseconds)) {
             self.session.gaveUp(
@@ -212,6 +213,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.token = nil
         self.driver?.end()
         self.driver = nil
+        self.session.linksChanged()
     }
 
     /// Leaves its connection, if it has one; what it carried is forgotten.

@@ -1,4 +1,5 @@
 internal import Logging
+internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import TunnelProtocol
 internal import TunnelTransport
@@ -44,6 +45,7 @@ final class ClientSession: LinkDelegate {
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
+    private let counted: NIOLockedValueBox<ClientStatistics>
     private let eventLoop: any EventLoop
     private let ended: EventLoopPromise<OperatorError?>
     private var tunnels: [TunnelNumber: Tunnel] = [:]
@@ -66,13 +68,15 @@ final class ClientSession: LinkDelegate {
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
         configuration: ClientConfiguration, dialer: Dialer, clientID: String, logger: Logger,
-        emit: @escaping @Sendable (ClientEvent) -> Void, eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
+        emit: @escaping @Sendable (ClientEvent) -> Void, counted: NIOLockedValueBox<ClientStatistics>,
+        eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
         self.dialer = dialer
         self.clientID = clientID
         self.logger = logger
         self.emit = emit
+        self.counted = counted
         self.eventLoop = eventLoop
         self.ended = ended
         for (index, exposure) in configuration.exposures.enumerated() {
@@ -98,9 +102,9 @@ final class ClientSession: LinkDelegate {
 
     // MARK: The end
 
-    /// No new visitors; what is under way has until the end of the grace period.
+    /// No new visitors; what is under way has until the end of the grace period, or until this is called again.
     func stop() {
-        guard !self.isStopping else { return }
+        guard !self.isStopping else { return self.leave("the client stops") }
         self.isStopping = true
         let grace = self.configuration.gracePeriod
         let goAway = Frame.GoAway(reason: .shutdown, graceMilliseconds: UInt64(clamping: grace.wholeMilliseconds))
@@ -112,7 +116,9 @@ final class ClientSession: LinkDelegate {
         self.leaveIfQuiet()
     }
 
-    func linkStreamEnded(_ link: LinkDriver) {}
+    func linkStreamEnded(_ link: LinkDriver) {
+        self.linksChanged()
+    }
 
     private func leaveIfQuiet() {
         if self.isStopping, self.all.allSatisfy({ $0.driver?.isQuiet ?? true }) { self.leave("the client stops") }
@@ -152,6 +158,8 @@ final class ClientSession: LinkDelegate {
 
     /// A link stands that carries nothing yet.
     func began(_ link: ClientLink, _ welcome: Frame.Welcome) {
+        self.count { $0.connections += 1 }
+        self.linksChanged()
         guard link.number == 0 else {
             return self.logger.info("link added", metadata: ["link": "\(link.number)"])
         }
@@ -171,11 +179,22 @@ final class ClientSession: LinkDelegate {
     /// - Parameter pause: `nil` when the link moved to its next connection before it had lost the one before.
     func resumed(_ link: ClientLink, repeatedBytes: Int, after pause: Duration?) {
         let streams = link.driver?.streamCount ?? 0
+        self.count {
+            $0.connections += 1
+            $0.resumptions += pause == nil ? 0 : 1
+            $0.repeatedBytes += repeatedBytes
+        }
+        self.linksChanged()
         guard let pause else {
             return self.logger.info("moved to a new connection", metadata: ["streams": "\(streams)", "link": "\(link.number)"])
         }
         self.logger.debug("resumed", metadata: ["link": "\(link.number)"])
         self.emit(.resumed(streams: streams, repeatedBytes: repeatedBytes, after: pause))
+    }
+
+    func paused(_ link: ClientLink) {
+        self.count { $0.pauses += 1 }
+        self.linksChanged()
     }
 
     func waits(_ link: ClientLink, _ error: OperatorError, retryIn delay: Duration, attempt: Int) {
@@ -205,6 +224,7 @@ final class ClientSession: LinkDelegate {
     /// What the link carried is lost: with the first one, the session.
     func lost(_ link: ClientLink) {
         guard link.number == 0 else { return link.forget() }
+        if self.id != nil { self.count { $0.lostSessions += 1 } }
         self.id = nil
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
         for link in self.links {
@@ -232,6 +252,31 @@ final class ClientSession: LinkDelegate {
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
         self.start()
         for link in former { link.retire() }
+    }
+
+    // MARK: Counting
+
+    private func count(_ change: (inout ClientStatistics) -> Void) {
+        self.counted.withLockedValue(change)
+    }
+
+    /// A link began, paused, went on or was forgotten, or a stream of one came or went.
+    func linksChanged() {
+        var (links, open, waiting, paused) = (0, 0, 0, 0)
+        for link in self.all {
+            guard let driver = link.driver else { continue }
+            links += 1
+            open += driver.streamCount
+            guard link.isPaused else { continue }
+            waiting += driver.streamCount
+            paused += 1
+        }
+        self.count {
+            $0.links = links
+            $0.openStreams = open
+            $0.waitingStreams = waiting
+            $0.pausedLinks = paused
+        }
     }
 
     // MARK: Tunnels
@@ -296,6 +341,8 @@ final class ClientSession: LinkDelegate {
                 "visitor": "\(open.visitor?.description ?? "")",
             ])
         tunnel.connector.connect(open.stream, of: link) { failure in self.serviceAnswered(number, failure) }
+        self.count { $0.streams += 1 }
+        self.linksChanged()
     }
 
     /// A service that is down is told once, not for each visitor.

@@ -21,6 +21,9 @@ public final class Server: Sendable {
         (self.stopping, self.requestStop) = AsyncStream.makeStream()
     }
 
+    /// As of now; may be asked from any thread, at any time.
+    public var statistics: ServerStatistics { self.context.statistics }
+
     /// Runs until `stop()`.
     ///
     /// - Throws: `OperatorError` when it cannot start.
@@ -30,7 +33,19 @@ public final class Server: Sendable {
         let certificate = try ServerCertificate(configuration)
         // One loop a core: a connection and its streams stay on one, so nothing on the way of a byte locks.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
-        defer { loops.shutdownGracefully { _ in } }
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await self.run(on: loops, certificate))
+        } catch {
+            result = .failure(error)
+        }
+        // The last connections may still be on their way out of memory: the program must not end around them.
+        try? await loops.shutdownGracefully()
+        try result.get()
+    }
+
+    private func run(on loops: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate) async throws {
+        let configuration = self.context.configuration
         let listener = try await self.listen(loops, certificate.context)
         guard let address = listener.localAddress, let port = address.port else { return }
         self.context.emit(

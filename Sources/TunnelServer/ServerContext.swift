@@ -22,6 +22,7 @@ final class ServerContext: Sendable {
     }
 
     private let sessions = NIOLockedValueBox(Sessions())
+    private let counted = NIOLockedValueBox(ServerStatistics())
 
     init(configuration: ServerConfiguration, logger: Logger, emit: @escaping @Sendable (ServerEvent) -> Void) {
         self.configuration = configuration
@@ -84,6 +85,20 @@ final class ServerContext: Sendable {
         }
         promise?.succeed(())
     }
+
+    // MARK: Counting
+
+    var statistics: ServerStatistics {
+        var statistics = self.counted.withLockedValue { $0 }
+        statistics.sessions = self.sessions.withLockedValue { $0.open.count }
+        return statistics
+    }
+
+    func count(_ change: (inout ServerStatistics) -> Void) {
+        self.counted.withLockedValue(change)
+    }
+
+    // MARK: The end
 
     /// Asks every session to end.
     ///

@@ -136,7 +136,7 @@ final class ServerLink: TunnelConnectionDelegate {
         guard self.connection === connection else { return }
         self.connection = nil
         self.age?.cancel()
-        let window = self.server.configuration.resumeWindow
+        let window = min(self.server.configuration.resumeWindow, self.session.timeLeft)
         guard end.leavesSession, window > .zero, self.session.mayBeResumed else {
             return self.session.linkEnded(self, because: end.explanation, isFault: end.isFault)
         }

@@ -24,8 +24,10 @@ final class ServerSession: LinkDelegate {
     /// The ports that a former session of this client had.
     private let formerPorts: [TunnelNumber: UInt16]
     private var isLeaving = false
-    private var clientIsLeaving = false
+    /// When the client will be gone, once it has said so.
+    private var departure: Instant?
     private var hasEnded = false
+    private var isPaused = false
     private var grace: Scheduled<Void>?
 
     private init(
@@ -85,6 +87,11 @@ final class ServerSession: LinkDelegate {
         _ link: ServerLink, _ connection: TunnelConnection, _ hello: Frame.Hello, _ resumption: Frame.Resumption
     ) {
         let repeated = link.carry(on: connection, resumption)
+        self.server.count {
+            $0.resumptions += 1
+            $0.repeatedBytes += repeated
+        }
+        self.linksChanged()
         var facts = self.facts(connection, hello)
         facts["streams"] = "\(link.driver.streamCount)"
         facts["repeated-bytes"] = "\(repeated)"
@@ -112,8 +119,11 @@ final class ServerSession: LinkDelegate {
 
     // MARK: Its end
 
+    /// How long the client may still come back after a loss.
+    var timeLeft: Duration { self.departure.map { $0 - .now } ?? .seconds(Int64.max) }
+
     /// Whether a lost connection may be followed by another.
-    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving && !self.clientIsLeaving }
+    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving }
 
     /// A client of the same name is here. A dead session makes room for it.
     ///
@@ -150,7 +160,7 @@ final class ServerSession: LinkDelegate {
     func clientGoesAway(_ goAway: Frame.GoAway) {
         self.logger.info("client announces its end", metadata: ["reason": "\(goAway.reason)"])
         guard goAway.reason == .shutdown else { return }
-        self.clientIsLeaving = true
+        self.departure = .now + .milliseconds(Int64(clamping: goAway.graceMilliseconds))
         self.closeTunnels()
     }
 
@@ -171,6 +181,8 @@ final class ServerSession: LinkDelegate {
         let address = self.links[0]?.connection?.transport.remote
         let links = self.links.values
         self.links = [:]
+        self.linksChanged()
+        if !self.isLeaving, self.departure == nil { self.server.count { $0.lostSessions += 1 } }
         // The server may end when its last session has: not before every word is out.
         var open = links.count
         for link in links {
@@ -189,6 +201,8 @@ final class ServerSession: LinkDelegate {
     // MARK: The links
 
     func linkSuspended(_ link: ServerLink, because reason: String) {
+        self.server.count { $0.pauses += 1 }
+        self.linksChanged()
         self.logger.info(
             "lost a connection; the session waits for its client",
             metadata: ["reason": "\(reason)", "streams": "\(link.driver.streamCount)"])
@@ -201,7 +215,16 @@ final class ServerSession: LinkDelegate {
         guard link.number > 0 else { return self.end(.goingAway, reason, isFault: isFault) }
         self.links[link.number] = nil
         link.end(.goingAway, reason) {}
+        self.linksChanged()
         self.endIfQuiet()
+    }
+
+    /// A link lost its connection, got another, or is gone.
+    private func linksChanged() {
+        let isPaused = self.links.values.contains { $0.connection == nil }
+        guard isPaused != self.isPaused else { return }
+        self.isPaused = isPaused
+        self.server.count { $0.pausedSessions += isPaused ? 1 : -1 }
     }
 
     /// The link for a new visitor: of those that are carried, the one with the fewest streams.

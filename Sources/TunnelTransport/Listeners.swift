@@ -99,7 +99,6 @@ extension StreamSocket {
     /// Writable means: the socket has taken everything. Credit goes back only for what it has taken.
     static var waterMark: ChannelOptions.Types.WriteBufferWaterMark { .init(low: 1, high: 1) }
 
-    /// Full reads of one socket before the others' turn: two go into one flush of the connection,
-    /// which spares a turn of the loop.
-    static var readsPerTurn: UInt { 2 }
+    /// Reads of one socket before the others' turn, and before it is asked whether its stream takes more.
+    static var readsPerTurn: UInt { 1 }
 }

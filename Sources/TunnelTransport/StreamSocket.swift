@@ -250,9 +250,10 @@ package final class StreamSocket: ChannelDuplexHandler {
 }
 
 extension ByteBuffer {
-    /// The same bytes in storage of their own size, when their present storage is much larger.
+    /// The same bytes in storage of their own size, when they do not nearly fill their present one: what waits for a slow reader
+    /// must not keep more than its window.
     fileprivate func withoutPinning() -> ByteBuffer {
-        self.readableBytes * TransportLimits.pinningFactor < self.storageCapacity ? ByteBuffer(buffer: self) : self
+        self.readableBytes * 4 < self.storageCapacity * 3 ? ByteBuffer(bytes: self.readableBytesView) : self
     }
 }
 

@@ -46,10 +46,6 @@ package enum TransportLimits {
     static let connectionHighWater = 256 * 1024
     static let connectionLowWater = 64 * 1024
 
-    /// A slice that holds on to a buffer this many times its size is copied before it waits for a socket: otherwise a few
-    /// bytes for a slow reader would keep 64 KiB alive each.
-    static let pinningFactor = 4
-
     /// The rest of a payload that is at least this long is encrypted where it lies, a shorter one is gathered with others.
     static let directWriteBytes = 16 * 1024
 }

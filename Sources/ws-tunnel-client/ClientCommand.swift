@@ -91,14 +91,22 @@ struct ClientCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = makeLogger(self.output.logFormat, self.output.level)
         let events = EventStream(isOn: self.output.json)
-        let reporter = Reporter(logger: logger, events: events, isJSON: self.output.json)
         let client: Client
+        let panel: LivePanel<ClientPanel>?
         do {
-            client = Client(try self.makeConfiguration(), logger: logger) { reporter.report($0) }
+            let configuration = try self.makeConfiguration()
+            panel = self.output.json ? nil : LivePanel(ClientPanel(configuration))
+            let reporter = Reporter(logger: logger, events: events, isJSON: self.output.json, panel: panel)
+            client = Client(configuration, logger: logger) { reporter.report($0) }
         } catch {
             Program.fail(error, logger: logger, events: events)
         }
-        await Program.run(logger: logger, events: events, stop: client.stop, body: client.run)
+        panel?.show { $0.lines(client.statistics, now: .now) }
+        let stop: @Sendable () -> Void = {
+            panel?.update { $0.stop(now: .now) }
+            client.stop()
+        }
+        await Program.run(logger: logger, events: events, stop: stop, body: client.run)
     }
 
     private func makeConfiguration() throws -> ClientConfiguration {

@@ -8,8 +8,10 @@ struct Reporter: Sendable {
     let logger: Logger
     let events: EventStream
     let isJSON: Bool
+    let panel: LivePanel<ClientPanel>?
 
     func report(_ event: ClientEvent) {
+        self.panel?.update { $0.learn(event, now: .now, date: Timestamp.local()) }
         switch event {
         case .connected(let server):
             self.events.send("connected") { $0.set("server", server) }

@@ -57,6 +57,22 @@ import Testing
         }
     }
 
+    @Test func `a client that waits for its streams does not lose them with its connection`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(to: echo.port)
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            tunnel.client.signal(SIGTERM)
+            try tunnel.server.program.event("tunnel-closed")
+            try cutter.cut()
+            try exchange(visitor)
+            visitor.finish()
+            #expect(visitor.awaitEnd() == .endOfFile)
+            #expect(try tunnel.client.ended() == .code(0))
+        }
+    }
+
     @Test(arguments: [true, false])
     func `without streams nobody waits for the grace period`(isServer: Bool) throws {
         try Stage.run { stage in

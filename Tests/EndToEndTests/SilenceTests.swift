@@ -22,26 +22,6 @@ import Testing
         }
     }
 
-    @Test func `a path that cuts quiet connections is learned, and from then on it is not left quiet so long`() throws {
-        try Stage.run { stage in
-            let echo = try stage.echo()
-            let (tunnel, cutter) = try stage.cuttableTunnel(
-                to: echo.port, server: ["--keepalive", "30s"], client: ["--keepalive", "30s"])
-            let visitor = try stage.visit(tunnel.port)
-            try exchange(visitor)
-            cutter.cutIdle(after: 3.5)
-            try tunnel.client.line(
-                containing: "this path cuts idle connections after about 3 s; pinging every 2 s from now on",
-                within: Patience.long)
-            try tunnel.client.pausesEnded(2, within: Patience.long)
-            let connections = cutter.connections.total
-            // Nothing but the client's own PINGs keeps it up now.
-            Thread.sleep(until: Date() + 8)
-            #expect(cutter.connections.total == connections)
-            try exchange(visitor)
-        }
-    }
-
     @Test func `a stall that is shorter than anybody's patience costs nothing`() throws {
         try Stage.run { stage in
             let source = try Traffic.Source(on: stage)
@@ -95,6 +75,24 @@ import Testing
             try tunnel.client.pausesEnded(1, within: 5 * Patience.slowness)
             try traffic.finish()
             #expect(tunnel.server.program.events("lost").isEmpty)
+        }
+    }
+
+    @Test func `a path that cuts idle connections is learned, and not idle any more`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(to: echo.port)
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            cutter.limitIdleness(to: 4)
+            try tunnel.client.line(
+                containing: "this path cuts idle connections after about 4 s; pinging every 2 s from now on", within: Patience.usual)
+            let count = try tunnel.client.pausesEnded(2).count
+            // Three limits without a word of anybody's.
+            Thread.sleep(until: Date() + 12)
+            #expect(try tunnel.client.pauses().count == count)
+            #expect(tunnel.client.count(ofLinesContaining: "this path cuts idle connections") == 1)
+            try exchange(visitor)
         }
     }
 }

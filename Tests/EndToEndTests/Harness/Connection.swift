@@ -134,6 +134,12 @@ final class Connection: @unchecked Sendable {
         }
     }
 
+    /// Whether something to read comes in time.
+    func hasBytes(within limit: TimeInterval) -> Bool {
+        var arrival = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&arrival, 1, Int32(limit * 1_000)) > 0
+    }
+
     // MARK: Ends
 
     /// No more bytes from here; the other direction stays open.

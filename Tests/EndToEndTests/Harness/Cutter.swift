@@ -95,8 +95,8 @@ final class Cutter: @unchecked Sendable {
     /// How long new connections wait before they lead anywhere.
     func delay(_ time: TimeInterval) { self.ordered { self.delay = time } }
 
-    /// How long nothing may pass over a connection before it is cut with a reset, as by a NAT that forgets it.
-    func cutIdle(after time: TimeInterval) { self.ordered { self.idleLimit = time } }
+    /// How long a connection may carry nothing before it is finished, as many load balancers have it.
+    func limitIdleness(to limit: TimeInterval) { self.ordered { self.idleLimit = limit } }
 
     /// How many connections there were so far, and how many are open.
     var connections: (total: Int, open: Int) { self.ordered { (self.accepted, self.pairs.count) } }
@@ -138,8 +138,8 @@ final class Cutter: @unchecked Sendable {
             watched.append(Self.watch(pair.near, reads: pair.up, writes: pair.down, unless: self.isStalled))
             watched.append(Self.watch(pair.far, reads: pair.down, writes: pair.up, unless: self.isStalled))
         }
-        let dueTimes = self.arrivals.map(\.due) + (self.idleLimit.map { limit in self.pairs.map { $0.lastPassed + limit } } ?? [])
-        let next = dueTimes.map { max(0, Int32($0.timeIntervalSinceNow * 1_000) + 1) }.min() ?? -1
+        let dues = self.arrivals.map(\.due) + (self.idleLimit.map { limit in self.pairs.map { $0.lastActive + limit } } ?? [])
+        let next = dues.min().map { max(0, Int32($0.timeIntervalSinceNow * 1_000) + 1) } ?? -1
         guard poll(&watched, nfds_t(watched.count), next) >= 0 || errno == EINTR else { return true }
 
         let orders = self.lock.withLock {
@@ -158,7 +158,7 @@ final class Cutter: @unchecked Sendable {
         guard !self.isStalled else { return true }
         for pair in self.pairs { self.carry(pair) }
         if let limit = self.idleLimit {
-            for pair in self.pairs where !pair.isOver && pair.lastPassed + limit <= Date() { pair.end(.reset) }
+            for pair in self.pairs where !pair.isOver && pair.lastActive + limit <= Date() { self.finish(pair) }
         }
         self.pairs.removeAll { $0.isOver }
         return true
@@ -233,7 +233,7 @@ final class Cutter: @unchecked Sendable {
                     half.isFinished = true
                     shutdown(to, Int32(SHUT_WR))
                 } else if errno != EAGAIN, errno != EINTR {
-                    pair.end(.reset)
+                    pair.reset()
                     break
                 }
             }
@@ -243,9 +243,9 @@ final class Cutter: @unchecked Sendable {
             if count > 0 {
                 half.bytes = half.bytes.dropFirst(count)
                 self.forwarded += count
-                pair.lastPassed = Date()
+                pair.lastActive = Date()
             } else if errno != EAGAIN, errno != EINTR {
-                pair.end(.reset)
+                pair.reset()
             }
             if let planned = self.planned, planned.at <= self.forwarded {
                 self.planned = nil
@@ -266,11 +266,19 @@ final class Cutter: @unchecked Sendable {
         let open = self.pairs.filter { !$0.isOver }
         let chosen = choice == .all ? open : Array(open.prefix(1))
         for pair in chosen {
-            pair.end(way)
-            if way == .finish { self.leaving += [pair.near, pair.far] }
+            switch way {
+            case .reset: pair.reset()
+            case .finish: self.finish(pair)
+            }
         }
         self.pairs.removeAll { $0.isOver }
         return chosen.count
+    }
+
+    private func finish(_ pair: Pair) {
+        pair.isOver = true
+        for descriptor in [pair.near, pair.far] { shutdown(descriptor, Int32(SHUT_WR)) }
+        self.leaving += [pair.near, pair.far]
     }
 
     private static func prepare(_ descriptor: Int32) {
@@ -303,22 +311,16 @@ final class Cutter: @unchecked Sendable {
         let up = Half()
         let down = Half()
         var isOver = false
-        var lastPassed = Date()
+        var lastActive = Date()
 
         init(near: Int32, far: Int32) {
             self.near = near
             self.far = far
         }
 
-        /// The descriptors of a finished pair are the cutter's to close.
-        func end(_ way: Way) {
+        func reset() {
             self.isOver = true
-            for descriptor in [self.near, self.far] {
-                switch way {
-                case .reset: Cutter.reset(descriptor)
-                case .finish: shutdown(descriptor, Int32(SHUT_WR))
-                }
-            }
+            for descriptor in [self.near, self.far] { Cutter.reset(descriptor) }
         }
     }
 }

@@ -5,9 +5,11 @@ struct RawWebSocket {
     let connection: Connection
 
     /// Opens it properly, and greets unless told otherwise.
-    init(to server: Server, on stage: Stage, greets: Bool = true) throws {
+    ///
+    /// - Parameter key: By default the right one.
+    init(to server: Server, on stage: Stage, greets: Bool = true, key: String? = nil) throws {
         self.connection = try stage.visit(server.port)
-        try self.connection.send(Self.request(key: stage.key))
+        try self.connection.send(Self.request(key: key ?? stage.key))
         let answer = try self.readHead()
         guard answer.hasPrefix("HTTP/1.1 101 ") else { throw Failure("the upgrade was answered with \(answer)") }
         guard greets else { return }
@@ -17,6 +19,48 @@ struct RawWebSocket {
 
     /// HELLO with windows of 16 KiB less one and 63 streams.
     static let hello: [UInt8] = [0x01, 0x02, 2, 0x7F, 0xFF, 0x03, 1, 63]
+
+    /// What the server's WELCOME says.
+    struct Welcome {
+        let session: [UInt8]
+        var token: [UInt8]
+        /// Link frames of ours that the server has received.
+        let received: Int
+
+        /// HELLO that asks to go on with a link.
+        ///
+        /// - Parameter received: Link frames of the server's that came here; at most 63.
+        func hello(received: UInt8, attempt: UInt8) -> [UInt8] {
+            RawWebSocket.hello + [0x04, 16] + self.session + [0x05, 32] + self.token + [0x06, 1, received, 0x0A, 1, attempt]
+        }
+    }
+
+    /// Sends HELLO and reads WELCOME.
+    func greet(_ hello: [UInt8] = Self.hello) throws -> Welcome {
+        try self.send(hello)
+        let parameters = try Self.parameters(self.message(0x02).dropFirst())
+        guard let session = parameters[0x04], let token = parameters[0x05], let received = parameters[0x06]?.last else {
+            throw Failure("WELCOME holds only \(parameters)")
+        }
+        return Welcome(session: session, token: token, received: Int(received))
+    }
+
+    /// Key, length, value, and so on; numbers below 16,384.
+    static func parameters(_ bytes: ArraySlice<UInt8>) throws -> [Int: [UInt8]] {
+        var rest = bytes
+        func varint() throws -> Int {
+            guard let first = rest.popFirst(), first < 0x40 || !rest.isEmpty else { throw Failure("a varint is cut off") }
+            return first < 0x40 ? Int(first) : Int(first & 0x3F) << 8 | Int(rest.removeFirst())
+        }
+        var result: [Int: [UInt8]] = [:]
+        while !rest.isEmpty {
+            let (key, length) = (try varint(), try varint())
+            guard rest.count >= length else { throw Failure("a parameter is cut off") }
+            result[key] = Array(rest.prefix(length))
+            rest = rest.dropFirst(length)
+        }
+        return result
+    }
 
     static func request(key: String, extra: String = "") -> String {
         """
