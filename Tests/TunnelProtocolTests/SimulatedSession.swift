@@ -11,28 +11,11 @@ struct SimulatedSession {
     /// Some seeds are for variety, a few for mass: as much as the replay buffer holds, and more.
     enum Load { case usual, heavy }
 
-    /// A piece of a message.
-    struct Part {
-        var bytes: ByteBuffer
-        var isLast: Bool
-        /// The message's type of frame.
-        let type: UInt8
-    }
-
-    /// One direction of a connection.
-    struct Line {
-        var parts: [Part] = []
-        var delivered = 0
-        /// What is sent from now on arrives nowhere.
-        var isCut = false
-
-        var isEmpty: Bool { self.delivered == self.parts.count }
-    }
-
+    /// A connection.
     struct Carrier {
         var ends: [LinkConnection]
         /// From the client, from the server.
-        var lines = [Line(), Line()]
+        var lines = [SimulatedLine(), SimulatedLine()]
         /// Which end has let go of it.
         var isClosed = [false, false]
         /// Which end's link it carries. An end that has moved on ignores what it still brings.
@@ -237,38 +220,17 @@ struct SimulatedSession {
         if lines[0].isCut != lines[1].isCut { self.tally.oneSided += 1 }
     }
 
-    /// What `side` has on its way is lost from some byte on. The end of a message is a place of its own: all its bytes may have come,
-    /// and not the word that it ends there.
-    private mutating func cut(_ index: Int, from side: Int, losing: Bool = true) {
+    private mutating func cut(_ index: Int, from side: Int) {
         guard !self.carriers[index].lines[side].isCut else { return }
-        var line = self.carriers[index].lines[side]
-        line.isCut = true
+        self.carriers[index].lines[side].cut(using: &self.random)
         self.tally.cuts += 1
-        if losing {
-            let places = line.parts[line.delivered...].reduce(0) { $0 + $1.bytes.readableBytes + 1 }
-            var rest = Int.random(in: 0...places, using: &self.random)
-            var kept = line.delivered
-            while kept < line.parts.count, rest > line.parts[kept].bytes.readableBytes {
-                rest -= line.parts[kept].bytes.readableBytes + 1
-                kept += 1
-            }
-            if kept < line.parts.count {
-                var part = line.parts[kept]
-                line.parts.removeSubrange(kept...)
-                part.bytes = part.bytes.getSlice(at: part.bytes.readerIndex, length: rest) ?? ByteBuffer()
-                part.isLast = false
-                if rest > 0 { line.parts.append(part) }
-            }
-            if let last = line.parts.last, !last.isLast {
-                switch last.type {
-                case FrameType.hello: self.tally.cutsInHello += 1
-                case FrameType.welcome: self.tally.cutsInWelcome += 1
-                case FrameType.data: self.tally.cutsInData += 1
-                default: self.tally.cutsInOthers += 1
-                }
-            }
+        switch self.carriers[index].lines[side].typeOfBrokenMessage {
+        case FrameType.hello: self.tally.cutsInHello += 1
+        case FrameType.welcome: self.tally.cutsInWelcome += 1
+        case FrameType.data: self.tally.cutsInData += 1
+        case .some: self.tally.cutsInOthers += 1
+        case nil: break
         }
-        self.carriers[index].lines[side] = line
     }
 
     /// An end sees that a connection is dead, mostly once it has read what still arrived; or takes it for dead.
@@ -283,7 +245,7 @@ struct SimulatedSession {
     /// What this end has sent before may arrive or not; it does not listen any more.
     private mutating func close(_ index: Int, _ side: Int) {
         self.carriers[index].isClosed[side] = true
-        self.cut(index, from: side, losing: self.random.chance(50))
+        if self.random.chance(50) { self.cut(index, from: side) } else { self.carriers[index].lines[side].end() }
         guard self.carriers[index].carries[side] else { return }
         self.carriers[index].carries[side] = false
         self.ends[side].link.suspend()
@@ -298,7 +260,7 @@ struct SimulatedSession {
                 if self.carriers[index].lines[side].isCut {
                     self.tally.swallowed += 1
                 } else {
-                    self.put(message, on: index, side)
+                    self.carriers[index].lines[side].put(message, using: &self.random)
                 }
             }
         }
@@ -322,24 +284,6 @@ struct SimulatedSession {
         return message
     }
 
-    /// Cuts the message in pieces of any size, as intermediaries do. The last one may be empty.
-    private mutating func put(_ message: ByteBuffer, on index: Int, _ side: Int) {
-        var rest = message
-        let type = message.getInteger(at: message.readerIndex, as: UInt8.self) ?? 0
-        let longest = self.random.chance(60) ? Int.max : [3, 40, 300].randomElement(using: &self.random) ?? 3
-        let shortest = longest == .max ? rest.readableBytes : 0
-        // Large messages in few pieces: many of them cost time and show nothing new.
-        let most = max(longest == .max ? 0 : longest, rest.readableBytes / 12)
-        var parts: [Part] = []
-        repeat {
-            let count = min(rest.readableBytes, Int.random(in: shortest...max(shortest, most), using: &self.random))
-            parts.append(Part(bytes: rest.readSlice(length: count) ?? ByteBuffer(), isLast: false, type: type))
-        } while rest.readableBytes > 0
-        if self.random.chance(10) { parts.append(Part(bytes: ByteBuffer(), isLast: false, type: type)) }
-        parts[parts.count - 1].isLast = true
-        self.carriers[index].lines[side].parts += parts
-    }
-
     /// What is sent on a newer connection may well come before what was sent on an older one.
     private mutating func deliverSome(from side: Int) {
         for index in self.latest where self.random.chance(75) {
@@ -349,14 +293,10 @@ struct SimulatedSession {
 
     /// Takes parts off the line that `side` writes to, to the other end.
     private mutating func deliver(_ index: Int, from side: Int, parts: Int) {
-        let line = self.carriers[index].lines[side]
-        let last = line.delivered + min(parts, line.parts.count - line.delivered)
-        for place in line.delivered..<last {
-            // An end that refused what came before reads no more.
-            guard self.carriers[index].lines[side].delivered == place else { return }
-            self.carriers[index].lines[side].delivered += 1
+        for _ in 0..<parts {
+            guard let part = self.carriers[index].lines[side].next() else { return }
             do {
-                try self.receive(line.parts[place], index, 1 - side)
+                try self.receive(part, index, 1 - side)
             } catch {
                 self.ends[1 - side].complain("\(error)")
             }
@@ -364,7 +304,7 @@ struct SimulatedSession {
         }
     }
 
-    private mutating func receive(_ part: Part, _ index: Int, _ side: Int) throws(PeerViolation) {
+    private mutating func receive(_ part: SimulatedLine.Part, _ index: Int, _ side: Int) throws(PeerViolation) {
         let end = self.ends[side]
         let carries = self.carriers[index].carries[side]
         // The client writes nothing between HELLO and WELCOME: it has the new token.
