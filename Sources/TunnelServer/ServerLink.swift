@@ -134,6 +134,7 @@ final class ServerLink: TunnelConnectionDelegate {
             return closing.completion()
         }
         guard self.connection === connection else { return }
+        if connection.lastHeard > self.welcomedAt { self.formerToken = nil }
         self.connection = nil
         self.age?.cancel()
         let window = min(self.server.configuration.resumeWindow, self.session.timeLeft)

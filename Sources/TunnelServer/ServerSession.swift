@@ -66,13 +66,18 @@ final class ServerSession: LinkDelegate {
         let link = self.links[resumption.link]
         if key == self.key, self.mayBeResumed {
             if let link {
+                guard !link.isLate(resumption) else {
+                    return connection.close(.replaced, "a newer connection is here already")
+                }
                 if link.accepts(resumption.token), link.driver.isPossible(received: resumption.received) {
-                    guard !link.isLate(resumption) else {
-                        return connection.close(.replaced, "a newer connection is here already")
-                    }
                     return self.resume(link, connection, hello, resumption)
                 }
-            } else if resumption.link > 0, resumption.received == 0, self.links[0]?.accepts(resumption.token) == true {
+            }
+            // A link whose WELCOME its client never got is joined anew; what waits on it has nobody to wait for.
+            if resumption.link > 0, resumption.received == 0, link?.connection == nil,
+                self.links[0]?.accepts(resumption.token) == true
+            {
+                link?.end(.replaced, "its client joins anew") {}
                 return self.add(resumption, connection, hello)
             }
         }
@@ -123,7 +128,9 @@ final class ServerSession: LinkDelegate {
     var timeLeft: Duration { self.departure.map { $0 - .now } ?? .seconds(Int64.max) }
 
     /// Whether a lost connection may be followed by another.
-    var mayBeResumed: Bool { !self.hasEnded && !self.isLeaving }
+    var mayBeResumed: Bool {
+        !self.hasEnded && !self.isLeaving && self.server.configuration.resumeWindow > .zero
+    }
 
     /// A client of the same name is here. A dead session makes room for it.
     ///
