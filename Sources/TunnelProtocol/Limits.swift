@@ -79,7 +79,7 @@ package enum Limits {
 
         /// Received bytes, or frames, after which the sender is told: often enough to keep little there, seldom enough to cost
         /// nothing. What is left is told with the next PING or PONG.
-        package static let acknowledgedBytes = 1 << 20
+        package static let acknowledgedBytes = 256 * 1024
         package static let acknowledgedFrames: UInt64 = 1_024
 
         /// Links of one session.
