@@ -33,7 +33,8 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
         .target(name: "OpenSSL", dependencies: ["COpenSSL", nioCore], swiftSettings: strict),
-        .target(name: "WebSocketProtocol", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .target(name: "WebSocketProtocol", dependencies: ["OpenSSL", "CZlib", nioCore], swiftSettings: strict),
         .target(name: "TunnelProtocol", dependencies: [nioCore, collections], swiftSettings: strict),
         .target(
             name: "TunnelTransport",

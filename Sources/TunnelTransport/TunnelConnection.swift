@@ -201,6 +201,8 @@ package final class TunnelConnection: TransportUser {
                 break
             case .closed(let code, let reason):
                 self.finish(.closedByPeer(code, reason: reason), code ?? .normalClosure, "")
+            case .violation(let violation):
+                self.finish(.violation(violation.sentence), violation.closeCode, violation.sentence)
             }
         }
     }

@@ -28,6 +28,11 @@ package struct WebSocketLimits: Equatable, Sendable {
     package var message: Int?
     /// Frames without payload in a row inside one message. 64: they carry nothing, and nobody sends more than a few.
     package var emptyFragments = 64
+    /// What one compressed message may inflate to, in bytes. 16 MiB: as much as one frame may carry; DEFLATE makes up to
+    /// 1,032 bytes of one.
+    package var inflatedMessage = 16 << 20
+    /// What is inflated at once, in bytes. 64 KiB: twice DEFLATE's window, and little enough for a cache.
+    package var inflatedPiece = 64 << 10
 
     package init() {}
 }

@@ -18,6 +18,7 @@ enum Laws {
 
     static let rooms: [String: Room] = [
         "COpenSSL": Room(mayImport: []),
+        "CZlib": Room(mayImport: []),
         "OpenSSL": Room(
             mayImport: ["COpenSSL", "NIOCore"],
             neverSays: ["Logger", "EventLoop", "socket(", "ContinuousClock", "SuspendingClock"]),
@@ -62,13 +63,14 @@ enum Laws {
         "import FoundationEssentials", "@testable",
     ]
 
-    /// The files outside OpenSSL that may handle memory by address: masking, the walk through a frame, system calls.
+    /// The files outside OpenSSL that may handle memory by address: masking, the walk through a frame, zlib, system calls.
     static let mayPoint: Set<String> = [
         "Console/OutputSink.swift", "Console/Program.swift",
         "TunnelTransport/Explanations.swift", "TunnelTransport/StateFolder.swift",
         "TunnelTransport/TransportHandler.swift", "TunnelTransport/SocketDescriptor.swift",
         "WebSocketProtocol/Frames/Masking.swift", "WebSocketProtocol/Frames/FrameHeaderDecoder.swift",
         "WebSocketProtocol/Connection/FrameReader.swift",
+        "WebSocketProtocol/Compression/Deflater.swift", "WebSocketProtocol/Compression/Inflater.swift",
     ]
 
     static let pointers = ["Unsafe", "withUnsafe", ".pointee", "baseAddress", "loadUnaligned"]

@@ -153,13 +153,6 @@ import struct NIOCore.ByteBuffer
         Self.check(frame, [.violation(.protocolError)])
     }
 
-    @Test func `a reserved bit that an extension claims is let through`() throws {
-        var connection = WebSocketConnection(role: .client, claimedBits: .rsv1)
-        try connection.receive(ByteBuffer(bytes: hex("c2 00")))
-        #expect(connection.nextEvent() != nil)
-        #expect(throws: WebSocketViolation.self) { try connection.receive(ByteBuffer(bytes: hex("a2 00"))) }
-    }
-
     @Test(arguments: ["83 00", "84 00", "87 00", "8b 00", "8f 00", "03 00"])
     func `a reserved opcode is refused`(frame: String) {
         Self.check(frame, [.violation(.protocolError)])

@@ -186,7 +186,7 @@ import struct NIOCore.ByteBuffer
             guard let request = try handshake.receive(&bytes) else { return }
             do throws(UpgradeRefusal) {
                 let upgrade = try WebSocketUpgrade(request)
-                try? upgrade.encodeAcceptance(subprotocol: upgrade.subprotocols.first, into: &answer)
+                _ = try? upgrade.encodeAcceptance(subprotocol: upgrade.subprotocols.first, into: &answer)
             } catch {
                 try? error.response.encode(into: &answer)
             }

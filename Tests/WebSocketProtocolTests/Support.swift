@@ -88,6 +88,7 @@ struct Assembler {
         case .ping(let payload): self.outcomes.append(.ping(payload.bytes))
         case .pong(let payload): self.outcomes.append(.pong(payload.bytes))
         case .closed(let code, let reason): self.outcomes.append(.closed(code?.rawValue, reason))
+        case .violation(let violation): self.fail(violation)
         }
     }
 
@@ -108,9 +109,10 @@ struct Assembler {
 /// What one end makes of these pieces.
 func outcomes(
     _ role: WebSocketConnection.Role, _ pieces: [[UInt8]], limits: WebSocketLimits = WebSocketLimits(),
-    acceptsText: Bool = true
+    acceptsText: Bool = true, compression: PermessageDeflate? = nil
 ) -> [Outcome] {
-    var connection = WebSocketConnection(role: role, limits: limits, acceptsText: acceptsText)
+    var connection = WebSocketConnection(
+        role: role, limits: limits, acceptsText: acceptsText, compression: compression)
     var assembler = Assembler()
     for piece in pieces {
         do throws(WebSocketViolation) {

@@ -11,7 +11,8 @@ package enum MessageKind: UInt8, Sendable {
 /// A piece of a message, as it came: frames and reads cut messages where they like, and nothing waits for the rest.
 package struct MessagePart: Equatable, Sendable {
     package let kind: MessageKind
-    /// A slice of what was received, which stays in memory as a whole while any slice of it does. Empty only in a
+    /// A slice of what was received, which stays in memory as a whole while any slice of it does; of a compressed message,
+    /// what a piece of it inflates to, with memory of its own. Empty only in a
     /// message without payload, or when a message's end came by itself. Text has been checked, and may be cut inside a
     /// character.
     package let bytes: ByteBuffer
@@ -35,5 +36,8 @@ extension WebSocketConnection {
         /// The peer's Close frame; nothing follows. To be answered with a Close of the same code, unless ours was
         /// first.
         case closed(CloseCode?, reason: String)
+        /// A compressed message turned out to break a rule while it was inflated; nothing follows. To be answered like a
+        /// violation that `receive` throws.
+        case violation(WebSocketViolation)
     }
 }

@@ -16,6 +16,7 @@ struct EventQueue: Sendable {
         let kind: Kind
         let isFirst: Bool
         let isLast: Bool
+        let isCompressed: Bool
         let start: UInt32
         let length: UInt32
     }
@@ -33,28 +34,42 @@ struct EventQueue: Sendable {
     mutating func beginBuffer() {
         guard self.taken < self.entries.count else { return }
         var left: [WebSocketConnection.Event] = []
-        while let event = self.next() { left.append(event) }
-        self.entries.append(contentsOf: repeatElement(Self.madeEntry, count: left.count))
+        var entries: [Entry] = []
+        while true {
+            let isCompressed = self.nextIsCompressed
+            guard let event = self.next() else { break }
+            left.append(event)
+            entries.append(Self.madeEntry(isCompressed: isCompressed))
+        }
+        self.entries = entries
         self.made = left
     }
 
     /// A payload of the buffer to come, `start` bytes behind its reader index.
-    mutating func append(_ kind: Kind, start: Int, length: Int, isFirst: Bool = true, isLast: Bool = true) {
+    mutating func append(
+        _ kind: Kind, start: Int, length: Int, isFirst: Bool = true, isLast: Bool = true,
+        isCompressed: Bool = false
+    ) {
         self.entries.append(
             Entry(
-                kind: kind, isFirst: isFirst, isLast: isLast, start: UInt32(truncatingIfNeeded: start),
-                length: UInt32(truncatingIfNeeded: length)))
+                kind: kind, isFirst: isFirst, isLast: isLast, isCompressed: isCompressed,
+                start: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: length)))
     }
 
     /// An event with bytes of its own.
     mutating func append(_ event: WebSocketConnection.Event) {
         self.made.append(event)
-        self.entries.append(Self.madeEntry)
+        self.entries.append(Self.madeEntry(isCompressed: false))
     }
 
     /// Hands over the buffer that the entries since `beginBuffer` speak of.
     mutating func endBuffer(_ buffer: consuming ByteBuffer) {
         if !self.entries.isEmpty { self.buffer = buffer }
+    }
+
+    /// The next event is a payload that is still to be inflated.
+    var nextIsCompressed: Bool {
+        self.taken < self.entries.count && self.entries[self.taken].isCompressed
     }
 
     mutating func next() -> WebSocketConnection.Event? {
@@ -99,5 +114,7 @@ struct EventQueue: Sendable {
         self.buffer = ByteBuffer()
     }
 
-    private static let madeEntry = Entry(kind: .made, isFirst: true, isLast: true, start: 0, length: 0)
+    private static func madeEntry(isCompressed: Bool) -> Entry {
+        Entry(kind: .made, isFirst: true, isLast: true, isCompressed: isCompressed, start: 0, length: 0)
+    }
 }

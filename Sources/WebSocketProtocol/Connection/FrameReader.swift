@@ -23,8 +23,8 @@ struct FrameReader: Sendable {
     /// The peer's Close was read: what follows it is nothing to us (RFC 6455 §5.5.1).
     private(set) var hasEnded = false
 
-    init(role: WebSocketConnection.Role, limits: WebSocketLimits, acceptsText: Bool, claimedBits: ReservedBits) {
-        self.decoder = FrameHeaderDecoder(role: role, claimedBits: claimedBits)
+    init(role: WebSocketConnection.Role, limits: WebSocketLimits, acceptsText: Bool, isCompressionAgreed: Bool) {
+        self.decoder = FrameHeaderDecoder(role: role, isCompressionAgreed: isCompressionAgreed)
         self.limits = limits
         self.acceptsText = acceptsText
     }
@@ -117,8 +117,8 @@ struct FrameReader: Sendable {
         case .close, .ping, .pong: return  // Allowed between the fragments of a message.
         case .continuation:
             guard self.message != nil else { throw .protocolError("a continuation frame with no message to continue") }
-        case .text: try self.beginMessage(.text)
-        case .binary: try self.beginMessage(.binary)
+        case .text: try self.beginMessage(.text, frame)
+        case .binary: try self.beginMessage(.binary, frame)
         }
         guard frame.payloadLength <= self.limits.framePayload else {
             throw WebSocketViolation(.messageTooBig, "a frame of more than \(self.limits.framePayload) bytes")
@@ -126,23 +126,24 @@ struct FrameReader: Sendable {
         try self.message?.begin(frame, limits: self.limits)
     }
 
-    private mutating func beginMessage(_ kind: MessageKind) throws(WebSocketViolation) {
+    private mutating func beginMessage(_ kind: MessageKind, _ frame: FrameHeader) throws(WebSocketViolation) {
         guard self.message == nil else { throw .protocolError("a message begins inside another") }
         guard kind == .binary || self.acceptsText else {
             throw WebSocketViolation(.unsupportedData, "only binary messages are accepted here")
         }
-        self.message = IncomingMessage(kind: kind)
+        self.message = IncomingMessage(kind: kind, isCompressed: frame.reserved.contains(.rsv1))
     }
 
     private mutating func takeData(
         _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, isLast: Bool, into events: inout EventQueue
     ) throws(WebSocketViolation) {
         guard let kind = self.message?.kind, !range.isEmpty || isLast else { return }
-        if kind == .text { try self.message?.check(bytes[range], isLast: isLast) }
+        let isCompressed = self.message?.isCompressed ?? false
+        if kind == .text, !isCompressed { try self.message?.check(bytes[range], isLast: isLast) }
         let isFirst = self.message?.takeIsFirst() ?? true
         events.append(
             kind == .text ? .text : .binary, start: range.lowerBound, length: range.count, isFirst: isFirst,
-            isLast: isLast)
+            isLast: isLast, isCompressed: isCompressed)
         if isLast { self.message = nil }
     }
 

@@ -1,13 +1,16 @@
 /// A message on its way in: what its next frame may be, and what its next part is.
 struct IncomingMessage: Sendable {
     let kind: MessageKind
+    /// Its payload is DEFLATE data; whether that is text shows once it is inflated.
+    let isCompressed: Bool
     private var length = 0
     private var emptyFragments = 0
     private var hasBegun = false
     private var text = UTF8Validator()
 
-    init(kind: MessageKind) {
+    init(kind: MessageKind, isCompressed: Bool) {
         self.kind = kind
+        self.isCompressed = isCompressed
     }
 
     /// A frame of the message begins.
@@ -33,9 +36,11 @@ struct IncomingMessage: Sendable {
     /// Checks the next bytes of a text, unmasked.
     mutating func check(_ bytes: some Sequence<UInt8>, isLast: Bool) throws(WebSocketViolation) {
         guard self.text.append(bytes), !isLast || self.text.isComplete else {
-            throw WebSocketViolation(.invalidFramePayloadData, "a text message is not valid UTF-8")
+            throw Self.invalidText
         }
     }
+
+    static let invalidText = WebSocketViolation(.invalidFramePayloadData, "a text message is not valid UTF-8")
 
     /// True the first time.
     mutating func takeIsFirst() -> Bool {

@@ -12,25 +12,40 @@ package import struct NIOCore.ByteBuffer
 /// - `.closed(code, _)`: `encodeClose` with the same code. It writes nothing if our Close was first.
 /// - a violation: `encodeClose(violation)`, and the transport is closed.
 ///
+/// Where permessage-deflate was agreed on, messages are inflated as their events are taken, and compressed as they are
+/// encoded. The state of both belongs to one connection: a copy of this value shares it, so only one of them goes on.
+///
 /// Once `isClosed`, the transport may go: the server closes it first, a client waits a moment for that (§7.1.1).
-package struct WebSocketConnection: Sendable {
+package struct WebSocketConnection {
     package let role: Role
+    /// permessage-deflate as agreed on; nil without.
+    package let compression: PermessageDeflate?
 
     private var reader: FrameReader
     private var events = EventQueue()
     /// The kind of the message of which a frame was sent, but not the last.
     private var sending: MessageKind?
     private var closing = CloseHandshake()
+    private let limits: WebSocketLimits
+    /// Both are made when they are first needed.
+    private var inflater: MessageInflater?
+    private var deflater: Deflater?
+    /// The message of which a frame was sent, but not the last, is compressed.
+    private var isDeflating = false
+    private var hasFailed = false
 
     /// - Parameters:
     ///   - acceptsText: false refuses text messages with 1003.
-    ///   - claimedBits: the reserved bits of extensions that were agreed on.
+    ///   - compression: permessage-deflate as agreed on in the opening handshake.
     package init(
         role: Role, limits: WebSocketLimits = WebSocketLimits(), acceptsText: Bool = false,
-        claimedBits: ReservedBits = []
+        compression: PermessageDeflate? = nil
     ) {
         self.role = role
-        self.reader = FrameReader(role: role, limits: limits, acceptsText: acceptsText, claimedBits: claimedBits)
+        self.compression = compression
+        self.limits = limits
+        self.reader = FrameReader(
+            role: role, limits: limits, acceptsText: acceptsText, isCompressionAgreed: compression != nil)
     }
 
     // MARK: State
@@ -62,12 +77,33 @@ package struct WebSocketConnection: Sendable {
     }
 
     package mutating func nextEvent() -> Event? {
-        self.events.next()
+        guard let compression else { return self.events.next() }
+        return self.nextInflated(compression)
+    }
+
+    private mutating func nextInflated(_ compression: PermessageDeflate) -> Event? {
+        guard !self.hasFailed else { return nil }
+        do throws(WebSocketViolation) {
+            while true {
+                if let piece = try self.inflater?.next() { return .payload(piece) }
+                let isCompressed = self.events.nextIsCompressed
+                guard let event = self.events.next() else { return nil }
+                guard isCompressed, case .payload(let part) = event else { return event }
+                if self.inflater == nil {
+                    self.inflater = MessageInflater(compression, role: self.role, limits: self.limits)
+                }
+                self.inflater?.begin(part)
+            }
+        } catch {
+            self.hasFailed = true
+            if self.closing.reads { self.closing.violated() }
+            return .violation(error)
+        }
     }
 
     // MARK: Out
 
-    /// The header of the next frame of a message. The payload is to follow it, masked with the same key.
+    /// The header of the next frame of a message that is not compressed. The payload is to follow it, masked with the same key.
     ///
     /// - Parameters:
     ///   - isLast: false when more frames of this message follow; control frames may come in between.
@@ -77,19 +113,50 @@ package struct WebSocketConnection: Sendable {
     ) -> FrameHeader {
         precondition(self.canSend, "a message after our Close frame")
         precondition(self.sending == nil || self.sending == kind, "a message inside another")
+        precondition(!self.isDeflating, "a frame as it is inside a compressed message")
         let opcode = self.sending == nil ? kind.opcode : .continuation
         self.sending = isLast ? nil : kind
         return self.header(opcode, length: length, isFinal: isLast, maskingKey: maskingKey)
     }
 
     /// Appends a frame of a message, with a masked copy of its payload: `payload` keeps its bytes.
+    ///
+    /// Where compression was agreed on, a message of one frame is compressed if that makes it shorter, and one of several
+    /// frames always, as it has begun before that is known.
     package mutating func encode(
         _ kind: MessageKind, _ payload: ByteBuffer, isLast: Bool = true, maskingKey: MaskingKey?,
         into buffer: inout ByteBuffer
     ) {
+        if self.isDeflating || self.sending == nil, let deflater = self.deflaterForSending() {
+            var compressed = ByteBuffer()
+            deflater.deflate(payload, isLast: isLast, into: &compressed)
+            let isFirst = self.sending == nil
+            if !isFirst || !isLast || compressed.readableBytes < payload.readableBytes {
+                self.isDeflating = false
+                var header = self.header(
+                    for: kind, length: compressed.readableBytes, isLast: isLast, maskingKey: maskingKey)
+                // RFC 7692 §6: on the first frame only.
+                if isFirst { header = header.marked(.rsv1) }
+                self.isDeflating = !isLast
+                header.encode(into: &buffer)
+                buffer.writeMasked(compressed, with: maskingKey)
+                return
+            }
+            // The peer will not see what the next message could refer to.
+            deflater.forget()
+        }
         let header = self.header(for: kind, length: payload.readableBytes, isLast: isLast, maskingKey: maskingKey)
         header.encode(into: &buffer)
         buffer.writeMasked(payload, with: maskingKey)
+    }
+
+    private mutating func deflaterForSending() -> Deflater? {
+        if let deflater { return deflater }
+        guard let sender = self.compression?.sender(self.role), Deflater.windowBits.contains(sender.maxWindowBits)
+        else { return nil }
+        let deflater = Deflater(windowBits: sender.maxWindowBits, keepsContext: !sender.noContextTakeover)
+        self.deflater = deflater
+        return deflater
     }
 
     /// Appends a Ping, of at most 125 bytes of payload; nothing after our Close.

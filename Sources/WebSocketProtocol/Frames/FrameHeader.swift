@@ -32,6 +32,13 @@ package struct FrameHeader: Equatable, Sendable {
         self.maskingKey = maskingKey
     }
 
+    /// The same with reserved bits set.
+    package func marked(_ reserved: ReservedBits) -> FrameHeader {
+        FrameHeader(
+            isFinal: self.isFinal, reserved: reserved, opcode: self.opcode, payloadLength: self.payloadLength,
+            maskingKey: self.maskingKey)
+    }
+
     /// The header's own bytes: 2 to 14.
     package var encodedLength: Int {
         let extended = self.payloadLength < 126 ? 0 : self.payloadLength < 1 << 16 ? 2 : 8

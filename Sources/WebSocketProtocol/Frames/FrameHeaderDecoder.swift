@@ -3,19 +3,23 @@
 struct FrameHeaderDecoder: Sendable {
     /// We are this end, so the other one sent the frame.
     let role: WebSocketConnection.Role
-    /// The reserved bits an extension was negotiated for. The only place where one is let through.
-    let claimedBits: ReservedBits
+    /// permessage-deflate claims RSV1. The only place where a reserved bit is let through.
+    let isCompressionAgreed: Bool
 
     /// The header at the start of `bytes`, or nil while it is unfinished. Each byte is checked as soon as it is there.
     func decode(_ bytes: UnsafeRawBufferPointer) throws(WebSocketViolation) -> FrameHeader? {
         guard bytes.count >= 1 else { return nil }
         let isFinal = bytes[0] & 0x80 != 0
         let reserved = ReservedBits(rawValue: bytes[0] & 0x70)
-        guard reserved.isSubset(of: self.claimedBits) else {
+        guard reserved.isEmpty || reserved == .rsv1 && self.isCompressionAgreed else {
             throw .protocolError("a reserved bit is set and no extension was agreed on")
         }
         guard let opcode = Opcode(rawValue: bytes[0] & 0x0F) else {
             throw .protocolError("opcode \(bytes[0] & 0x0F) is reserved")
+        }
+        // RFC 7692 §6: it speaks for the whole message.
+        guard reserved.isEmpty || opcode == .text || opcode == .binary else {
+            throw .protocolError("RSV1 is set on a frame that does not begin a message")
         }
         guard isFinal || !opcode.isControl else { throw .protocolError("a control frame is fragmented") }
 

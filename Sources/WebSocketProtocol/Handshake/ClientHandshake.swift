@@ -8,6 +8,8 @@ package struct ClientHandshake: Sendable {
     /// What the server agreed to.
     package struct Accepted: Equatable, Sendable {
         package let subprotocol: String?
+        /// permessage-deflate as agreed on, for `WebSocketConnection`.
+        package let compression: PermessageDeflate?
         package let fields: HTTPFields
     }
 
@@ -17,6 +19,7 @@ package struct ClientHandshake: Sendable {
     private let key: String
     private let subprotocols: [String]
     private let requiresSubprotocol: Bool
+    private let compression: PermessageDeflate?
     private var parser: HeadParser<ResponseHead>
     private var interimResponsesLeft: Int
 
@@ -24,12 +27,13 @@ package struct ClientHandshake: Sendable {
     ///   - host: the server's name as in its URL, with the port unless it is the scheme's own.
     ///   - path: path and query of the URL.
     ///   - subprotocols: offered in this order.
+    ///   - compression: permessage-deflate as this end would have it, or nil not to offer it.
     ///   - extraFields: such as Authorization; none that the handshake writes itself.
     ///   - nonce: 16 bytes, fresh and random.
     ///   - requiresSubprotocol: refuse an answer that chose none of those offered.
     package init(
-        host: String, path: String, subprotocols: [String] = [], extraFields: HTTPFields = [:], nonce: [UInt8],
-        requiresSubprotocol: Bool = true, limits: WebSocketLimits = WebSocketLimits()
+        host: String, path: String, subprotocols: [String] = [], compression: PermessageDeflate? = nil,
+        extraFields: HTTPFields = [:], nonce: [UInt8], requiresSubprotocol: Bool = true, limits: WebSocketLimits = WebSocketLimits()
     ) throws(UnwritableRequest) {
         guard Authority(host) != nil else { throw .host }
         guard path.utf8.first == UInt8(ascii: "/"), HTTPSyntax.isTarget(path.utf8) else { throw .path }
@@ -38,6 +42,7 @@ package struct ClientHandshake: Sendable {
         self.key = AcceptKey.key(nonce: nonce)
         self.subprotocols = subprotocols
         self.requiresSubprotocol = requiresSubprotocol && !subprotocols.isEmpty
+        self.compression = compression
         self.parser = HeadParser(limits: limits)
         self.interimResponsesLeft = limits.interimResponses
 
@@ -48,6 +53,7 @@ package struct ClientHandshake: Sendable {
         if !subprotocols.isEmpty {
             fields.append("Sec-WebSocket-Protocol", subprotocols.joined(separator: ", "))
         }
+        if let compression { fields.append(ExtensionElement.field, compression.offer.text) }
         for field in extraFields.all {
             guard !HandshakeFields.owns(field.name) else { throw .ownField(name: field.name) }
             fields.append(field.name, field.value)
@@ -86,15 +92,25 @@ package struct ClientHandshake: Sendable {
         guard let upgrade = fields.only("Upgrade"), upgrade.equalsIgnoringCase("websocket") else { throw .upgrade }
         guard fields.list("Connection", contains: "upgrade") else { throw .connection }
         guard fields.only("Sec-WebSocket-Accept") == AcceptKey.accept(key: self.key) else { throw .acceptKey }
-        guard !fields.contains("Sec-WebSocket-Extensions") else { throw .extensionNotOffered }
+        let compression = try self.checkExtensions(fields)
         guard fields.contains("Sec-WebSocket-Protocol") else {
             guard !self.requiresSubprotocol else { throw .noSubprotocol }
-            return Accepted(subprotocol: nil, fields: fields)
+            return Accepted(subprotocol: nil, compression: compression, fields: fields)
         }
         guard let chosen = fields.only("Sec-WebSocket-Protocol"), self.subprotocols.contains(chosen) else {
             let chosen = fields.values("Sec-WebSocket-Protocol").joined(separator: ", ")
             throw .subprotocolNotOffered(PrintableText.line(of: chosen))
         }
-        return Accepted(subprotocol: chosen, fields: fields)
+        return Accepted(subprotocol: chosen, compression: compression, fields: fields)
+    }
+
+    /// RFC 6455 §4.1 and §9.1: what was not offered, or comes twice, is refused; so is a field without an element.
+    private func checkExtensions(_ fields: HTTPFields) throws(ClientHandshakeError) -> PermessageDeflate? {
+        guard fields.contains(ExtensionElement.field) else { return nil }
+        guard let compression, let elements = ExtensionElement.all(in: fields), elements.count == 1,
+            elements[0].name == PermessageDeflate.name
+        else { throw .extensionNotOffered }
+        guard let agreed = compression.agreed(answer: elements[0]) else { throw .compression }
+        return agreed
     }
 }

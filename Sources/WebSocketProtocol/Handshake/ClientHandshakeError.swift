@@ -30,6 +30,8 @@ package enum ClientHandshakeError: Error, Equatable, Sendable {
     case connection
     case acceptKey
     case extensionNotOffered
+    /// permessage-deflate was offered and accepted in a way that does not answer the offer.
+    case compression
     case subprotocolNotOffered(String)
     case noSubprotocol
 
@@ -43,6 +45,7 @@ package enum ClientHandshakeError: Error, Equatable, Sendable {
         case .connection: "the answer is 101 without Connection: Upgrade"
         case .acceptKey: "the answer's Sec-WebSocket-Accept does not belong to our key: it may come from a cache"
         case .extensionNotOffered: "the answer chose a WebSocket extension that was not offered"
+        case .compression: "the answer's permessage-deflate does not go with what was offered"
         case .subprotocolNotOffered(let name): "the answer chose the subprotocol \(name), which was not offered"
         case .noSubprotocol: "the answer chose no subprotocol: another WebSocket server may stand at this address"
         }

@@ -10,6 +10,7 @@ package enum UpgradeRefusal: Error, Equatable, Sendable {
     case version
     case key
     case subprotocols
+    case extensions
 
     package var sentence: String {
         switch self {
@@ -23,6 +24,7 @@ package enum UpgradeRefusal: Error, Equatable, Sendable {
         case .version: "only version 13 of WebSocket is spoken here"
         case .key: "the request needs exactly one Sec-WebSocket-Key, of 16 bytes in base64"
         case .subprotocols: "the subprotocols are not distinct tokens"
+        case .extensions: "the Sec-WebSocket-Extensions field does not follow its grammar"
         }
     }
 
@@ -38,7 +40,7 @@ package enum UpgradeRefusal: Error, Equatable, Sendable {
             Response(
                 status: 426, reason: "Upgrade Required",
                 fields: ["Upgrade": "websocket", "Sec-WebSocket-Version": "13"], body: body)
-        case .httpVersion, .host, .target, .body, .connection, .key, .subprotocols:
+        case .httpVersion, .host, .target, .body, .connection, .key, .subprotocols, .extensions:
             Response(status: 400, reason: "Bad Request", body: body)
         }
     }

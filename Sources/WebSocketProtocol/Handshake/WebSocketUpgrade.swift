@@ -10,6 +10,7 @@ package struct WebSocketUpgrade: Equatable, Sendable {
     /// In the client's order of preference; perhaps none.
     package let subprotocols: [String]
     private let key: String
+    private let extensions: [ExtensionElement]
 
     package init(_ request: RequestHead) throws(UpgradeRefusal) {
         let fields = request.fields
@@ -29,14 +30,21 @@ package struct WebSocketUpgrade: Equatable, Sendable {
         guard self.subprotocols.allSatisfy({ HTTPSyntax.isToken($0.utf8) }),
             Set(self.subprotocols).count == self.subprotocols.count
         else { throw .subprotocols }
+        guard let extensions = ExtensionElement.all(in: fields) else { throw .extensions }
+        self.extensions = extensions
     }
 
     /// Writes the 101, or throws before a byte of it is written. Extensions are declined by silence.
     ///
-    /// - Parameter subprotocol: one of those offered, or nil to choose none.
+    /// - Parameters:
+    ///   - subprotocol: one of those offered, or nil to choose none.
+    ///   - compression: permessage-deflate as this end would have it, or nil to decline it.
+    /// - Returns: permessage-deflate as it was agreed on, for `WebSocketConnection`; nil if it was not.
+    @discardableResult
     package func encodeAcceptance(
-        subprotocol: String?, fields extra: HTTPFields = [:], into buffer: inout ByteBuffer
-    ) throws(UnwritableField) {
+        subprotocol: String?, compression: PermessageDeflate? = nil, fields extra: HTTPFields = [:],
+        into buffer: inout ByteBuffer
+    ) throws(UnwritableField) -> PermessageDeflate? {
         var fields: HTTPFields = [
             "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": AcceptKey.accept(key: self.key),
         ]
@@ -44,6 +52,8 @@ package struct WebSocketUpgrade: Equatable, Sendable {
             precondition(self.subprotocols.contains(subprotocol), "\(subprotocol) was not offered")
             fields.append("Sec-WebSocket-Protocol", subprotocol)
         }
+        let acceptance = compression.flatMap { PermessageDeflate.accept(self.extensions, wanted: $0) }
+        if let acceptance { fields.append(ExtensionElement.field, acceptance.answer.text) }
         for field in extra.all {
             // RFC 9110 §8.6 and §6.1 forbid a body's fields in a 101; the others are written above.
             precondition(!HandshakeFields.owns(field.name), "\(field.name) is the encoder's to write")
@@ -52,6 +62,7 @@ package struct WebSocketUpgrade: Equatable, Sendable {
         try fields.checkWritable()
         buffer.writeString("HTTP/1.1 101 Switching Protocols\r\n")
         fields.encode(into: &buffer)
+        return acceptance?.agreed
     }
 
     /// RFC 9112 §3.2: exactly one Host, always. An absolute URI has the last word, and here it must agree as well: what
