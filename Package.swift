@@ -66,6 +66,16 @@ let package = Package(
         .testTarget(
             name: "LibraryTests", dependencies: ["TunnelServer", "TunnelClient", "TunnelTransport", nioCore, nioPosix, logging],
             swiftSettings: strict),
+        // Two echo endpoints on the WebSocket room alone, for Tests/autobahn.
+        .target(
+            name: "AutobahnEcho", dependencies: ["WebSocketProtocol", nioCore], path: "Tests/AutobahnEndpoints/Echo",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ws-tunnel-autobahn-server", dependencies: ["AutobahnEcho", "WebSocketProtocol", nioCore, nioPosix],
+            path: "Tests/AutobahnEndpoints/Server", swiftSettings: strict),
+        .executableTarget(
+            name: "ws-tunnel-autobahn-client", dependencies: ["AutobahnEcho", "WebSocketProtocol", nioCore, nioPosix],
+            path: "Tests/AutobahnEndpoints/Client", swiftSettings: strict),
         // Drives the built programs from outside; nothing of them is linked in.
         .testTarget(name: "EndToEndTests", exclude: ["Peers"], swiftSettings: strict),
     ]
