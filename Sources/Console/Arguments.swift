@@ -50,6 +50,11 @@ package enum OffArgument: String, ExpressibleByArgument, CaseIterable, Sendable 
     case off
 }
 
+/// Something that is on or off.
+package enum SwitchArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case on, off
+}
+
 /// What both programs have in common on their command lines.
 package struct OutputOptions: ParsableArguments {
     @Flag(help: "Write one JSON object per event to standard output.")

@@ -91,7 +91,7 @@ public final class Client: Sendable {
             }
         }
         return Dialer(
-            url: configuration.server, tls: tls, key: configuration.key)
+            url: configuration.server, tls: tls, key: configuration.key, compresses: configuration.compression)
     }
 }
 

@@ -32,11 +32,15 @@ public struct ClientConfiguration: Sendable {
     public var links: Int
     /// How long streams may go on once the client has been asked to stop.
     public var gracePeriod: Duration
+    /// Whether what streams send is compressed, if the server agrees. An observer of the connection learns from the lengths
+    /// how much visitors' bytes repeat themselves.
+    public var compression: Bool
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
-        maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30)
+        maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
+        compression: Bool = false
     ) {
         self.server = server
         self.key = key
@@ -49,6 +53,7 @@ public struct ClientConfiguration: Sendable {
         self.clientID = clientID
         self.links = links
         self.gracePeriod = gracePeriod
+        self.compression = compression
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

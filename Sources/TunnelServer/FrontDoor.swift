@@ -48,12 +48,14 @@ final class FrontDoor: UpgradeDelegate {
                 reason: "the subprotocol \(Dialer.subprotocol) was not offered")
         }
         self.key = key
-        return .accept(upgrade, subprotocol: Dialer.subprotocol)
+        return .accept(
+            upgrade, subprotocol: Dialer.subprotocol, compression: self.server.configuration.compression ? .tunnel : nil)
     }
 
     func upgraderAccepted(_ upgrader: ServerUpgrader) {
         guard let transport = upgrader.transport else { return }
-        Greeter.meet(transport, key: self.key, eventLoop: upgrader.eventLoop, server: self.server)
+        Greeter.meet(
+            transport, compression: upgrader.compression, key: self.key, eventLoop: upgrader.eventLoop, server: self.server)
     }
 
     func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure) {

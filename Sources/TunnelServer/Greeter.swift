@@ -23,9 +23,12 @@ final class Greeter: TunnelConnectionDelegate {
         self.key = key
     }
 
-    static func meet(_ transport: TransportHandler, key: Int, eventLoop: any EventLoop, server: ServerContext) {
+    static func meet(
+        _ transport: TransportHandler, compression: PermessageDeflate?, key: Int, eventLoop: any EventLoop, server: ServerContext
+    ) {
         _ = TunnelConnection(
-            transport: transport, hello: nil, keepalive: KeepaliveConfiguration(interval: server.configuration.keepalive),
+            transport: transport, hello: nil, compression: compression,
+            keepalive: KeepaliveConfiguration(interval: server.configuration.keepalive),
             eventLoop: eventLoop, delegate: Greeter(server: server, eventLoop: eventLoop, key: key))
     }
 

@@ -37,12 +37,16 @@ public struct ServerConfiguration: Sendable {
     public var gracePeriod: Duration
     /// Age at which connections are replaced by new ones, which streams do not notice; `nil`: never.
     public var maximumConnectionAge: Duration?
+    /// Whether what streams send is compressed on connections of clients that ask for it too. An observer of the connection
+    /// learns from the lengths how much visitors' bytes repeat themselves.
+    public var compression: Bool
 
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
-        gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil
+        gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
+        compression: Bool = false
     ) {
         self.keys = keys
         self.listen = listen
@@ -55,6 +59,7 @@ public struct ServerConfiguration: Sendable {
         self.resumeWindow = resumeWindow
         self.gracePeriod = gracePeriod
         self.maximumConnectionAge = maximumConnectionAge
+        self.compression = compression
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

@@ -8,15 +8,18 @@ internal import WebSocketProtocol
 final class ClientUpgrader: TransportUser {
     private var handshake: ClientHandshake
     private let promise: EventLoopPromise<Void>
-    private let accepted: (TransportHandler) -> Void
+    private let accepted: (TransportHandler, PermessageDeflate?) -> Void
     private var transport: TransportHandler?
     private var failure: DialFailure?
     private var isDone = false
 
     /// - Parameters:
     ///   - promise: Succeeds with the upgrade, fails with a `DialFailure`.
-    ///   - accepted: Takes the transport over.
-    init(handshake: ClientHandshake, promise: EventLoopPromise<Void>, accepted: @escaping (TransportHandler) -> Void) {
+    ///   - accepted: Takes the transport over, with permessage-deflate as it was agreed on.
+    init(
+        handshake: ClientHandshake, promise: EventLoopPromise<Void>,
+        accepted: @escaping (TransportHandler, PermessageDeflate?) -> Void
+    ) {
         self.handshake = handshake
         self.promise = promise
         self.accepted = accepted
@@ -35,8 +38,10 @@ final class ClientUpgrader: TransportUser {
 
     func transport(received bytes: inout ByteBuffer) {
         guard !self.isDone, self.failure == nil, let transport = self.transport else { return }
+        let compression: PermessageDeflate?
         do {
-            guard try self.handshake.receive(&bytes) != nil else { return }
+            guard let answer = try self.handshake.receive(&bytes) else { return }
+            compression = answer.compression
         } catch {
             self.failure = .handshake(error)
             transport.abort()
@@ -44,7 +49,7 @@ final class ClientUpgrader: TransportUser {
         }
         self.isDone = true
         self.transport = nil
-        self.accepted(transport)
+        self.accepted(transport, compression)
         self.promise.succeed(())
         if bytes.readableBytes > 0 { transport.passOn(&bytes) }
     }

@@ -21,14 +21,18 @@ package struct Dialer: Sendable {
     private let url: ServerURL
     private let tls: TLSContext?
     private let key: String
+    private let compresses: Bool
+
     /// - Parameters:
     ///   - tls: Required for a `wss` URL.
     ///   - key: The pre-shared key; sent once the server's certificate has been verified.
-    package init(url: ServerURL, tls: TLSContext?, key: String) {
+    ///   - compresses: Offers permessage-deflate.
+    package init(url: ServerURL, tls: TLSContext?, key: String, compresses: Bool) {
         precondition(url.isSecure == (tls != nil), "wss with TLS, ws without")
         self.url = url
         self.tls = tls
         self.key = key
+        self.compresses = compresses
     }
 
     /// - Parameters:
@@ -44,6 +48,7 @@ package struct Dialer: Sendable {
         do {
             handshake = try ClientHandshake(
                 host: self.url.authority, path: self.url.path, subprotocols: [Self.subprotocol],
+                compression: self.compresses ? .tunnel : nil,
                 extraFields: ["Authorization": "Bearer \(self.key)", "User-Agent": agent],
                 nonce: Randomness.bytes(AcceptKey.nonceLength))
         } catch {
@@ -68,9 +73,10 @@ package struct Dialer: Sendable {
         _ keepalive: KeepaliveConfiguration, _ hello: @escaping () -> Frame.Hello, _ delegate: any TunnelConnectionDelegate
     ) throws {
         let eventLoop = channel.eventLoop
-        let upgrader = ClientUpgrader(handshake: handshake, promise: promise) { transport in
+        let upgrader = ClientUpgrader(handshake: handshake, promise: promise) { transport, compression in
             _ = TunnelConnection(
-                transport: transport, hello: hello(), keepalive: keepalive, eventLoop: eventLoop, delegate: delegate)
+                transport: transport, hello: hello(), compression: compression, keepalive: keepalive, eventLoop: eventLoop,
+                delegate: delegate)
         }
         let tls = try self.tls.map { try TLSConnection(context: $0, role: .client(host: self.url.host)) }
         let transport = TransportHandler(tls: tls, user: upgrader)

@@ -12,6 +12,7 @@ final class LoopScratch {
     private var plaintext = ByteBuffer()
     private var staging = ByteBuffer()
     private var ciphertext = ByteBuffer()
+    private var compressed = ByteBuffer()
     private var maskingKeys = MaskingKeys()
 
     // Each thread sees its own value only.
@@ -45,6 +46,14 @@ final class LoopScratch {
     }
 
     func give(ciphertext: consuming ByteBuffer) { self.ciphertext = ciphertext }
+
+    /// For a frame made shorter.
+    func takeCompressed() -> ByteBuffer { Self.take(&self.compressed, capacity: 4 * 1024) }
+
+    func give(compressed: consuming ByteBuffer) { self.compressed = compressed }
+
+    /// For connections that agreed on `PermessageDeflate.tunnel`: nothing stays in it from one message to the next.
+    private(set) lazy var deflater = Deflater(keepsContext: false, level: TransportLimits.compressionLevel)
 
     /// A fresh random key (RFC 6455 §5.3).
     func maskingKey() -> MaskingKey { MaskingKey(self.maskingKeys.next()) }

@@ -12,7 +12,8 @@ package protocol UpgradeDelegate: AnyObject {
 }
 
 package enum UpgradeDecision: Sendable {
-    case accept(WebSocketUpgrade, subprotocol: String)
+    /// - Parameter compression: permessage-deflate as the server would have it; `nil` declines it.
+    case accept(WebSocketUpgrade, subprotocol: String, compression: PermessageDeflate?)
     /// Answer with this and close; the reason is for the log.
     case refuse(Response, reason: String)
 }
@@ -29,6 +30,8 @@ package final class ServerUpgrader: TransportUser {
     package let eventLoop: any EventLoop
     /// The connection; also while the delegate hears of its end.
     package private(set) var transport: TransportHandler?
+    /// permessage-deflate as it was agreed on, once the 101 is on its way.
+    package private(set) var compression: PermessageDeflate?
     private var handshake = ServerHandshake()
     private var delegate: (any UpgradeDelegate)?
     private var failure: UpgradeFailure?
@@ -58,10 +61,11 @@ package final class ServerUpgrader: TransportUser {
         switch delegate.upgrader(self, received: request) {
         case .refuse(let response, let reason):
             self.answer(response, because: .refused(reason: reason))
-        case .accept(let upgrade, let subprotocol):
+        case .accept(let upgrade, let subprotocol, let compression):
             var answer = ByteBuffer()
             do {
-                try upgrade.encodeAcceptance(subprotocol: subprotocol, into: &answer)
+                self.compression = try upgrade.encodeAcceptance(
+                    subprotocol: subprotocol, compression: compression, into: &answer)
             } catch {
                 preconditionFailure("nothing in our 101 comes from outside: \(error.sentence)")
             }

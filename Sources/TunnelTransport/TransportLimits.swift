@@ -46,6 +46,13 @@ package enum TransportLimits {
     static let connectionHighWater = 256 * 1024
     static let connectionLowWater = 64 * 1024
 
+    /// A DATA frame shorter than this is not compressed: it would save a few bytes, and an empty compressor costs 64 KiB of
+    /// memory written.
+    static let compressedBytes = 128
+
+    /// zlib's level 1: of its levels the one that keeps up with a fast line, at nine tenths of what the best saves.
+    static let compressionLevel = 1
+
     /// The rest of a payload that is at least this long is encrypted where it lies, a shorter one is gathered with others.
     static let directWriteBytes = 16 * 1024
 }

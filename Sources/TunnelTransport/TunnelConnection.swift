@@ -50,15 +50,18 @@ package final class TunnelConnection: TransportUser {
     private var rateBytes = 0
     private var rateSince = Instant.now
 
-    /// - Parameter hello: The client's greeting; `nil` in the server's role.
+    /// - Parameters:
+    ///   - hello: The client's greeting; `nil` in the server's role.
+    ///   - compression: permessage-deflate as the opening handshake agreed on it.
     package convenience init(
-        transport: TransportHandler, hello: Frame.Hello?, keepalive: KeepaliveConfiguration,
+        transport: TransportHandler, hello: Frame.Hello?, compression: PermessageDeflate?, keepalive: KeepaliveConfiguration,
         eventLoop: any EventLoop, delegate: any TunnelConnectionDelegate
     ) {
         let role = hello == nil ? WebSocketConnection.Role.server : .client
         let liveness = Keepalive(interval: keepalive.interval, timeout: keepalive.timeout, now: .now)
         self.init(
-            transport: transport, role: role, webSocket: WebSocketConnection(role: role),
+            transport: transport, role: role,
+            webSocket: WebSocketConnection(role: role, limits: .tunnel, compression: compression),
             connection: hello.map { LinkConnection(hello: $0, keepalive: liveness) } ?? LinkConnection(keepalive: liveness),
             eventLoop: eventLoop)
         self.delegate = delegate
@@ -74,7 +77,7 @@ package final class TunnelConnection: TransportUser {
         self.role = role
         self.webSocket = webSocket
         self.connection = connection
-        self.writer = FrameWriter(role: role)
+        self.writer = FrameWriter(role: role, compression: webSocket.compression)
         self.eventLoop = eventLoop
     }
 

@@ -68,6 +68,9 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "time"))
     var gracePeriod = DurationArgument(argument: "30s")!
 
+    @Option(help: ArgumentHelp("Compress what streams send, where the server has it on too.", valueName: "on|off"))
+    var compression = SwitchArgument.off
+
     @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
     var stateDir: String?
 
@@ -136,6 +139,7 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.clientID = self.clientId
         configuration.links = self.links
         configuration.gracePeriod = self.gracePeriod.duration
+        configuration.compression = self.compression == .on
         return configuration
     }
 }

@@ -59,6 +59,9 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Replace connections of this age before a load balancer cuts them.", valueName: "off|time"))
     var maxConnectionAge = OptionalDurationArgument.off
 
+    @Option(help: ArgumentHelp("Compress what streams send, where the client has it on too.", valueName: "on|off"))
+    var compression = SwitchArgument.off
+
     @Option(help: ArgumentHelp("Where the server keeps its own certificate.", valueName: "path"))
     var stateDir: String?
 
@@ -102,6 +105,7 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.resumeWindow = self.resumeWindow.duration
         configuration.gracePeriod = self.gracePeriod.duration
         configuration.maximumConnectionAge = self.maxConnectionAge.duration
+        configuration.compression = self.compression == .on
         if self.plain {
             configuration.security = .plain
         } else if let chain = self.tlsCert, let key = self.tlsKey {

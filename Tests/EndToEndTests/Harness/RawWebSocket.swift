@@ -3,14 +3,18 @@ import Foundation
 /// A WebSocket spoken by hand, to a server without TLS, that may break any rule.
 struct RawWebSocket {
     let connection: Connection
+    /// The server's answer to the upgrade.
+    let answer: String
 
     /// Opens it properly, and greets unless told otherwise.
     ///
-    /// - Parameter key: By default the right one.
-    init(to server: Server, on stage: Stage, greets: Bool = true, key: String? = nil) throws {
+    /// - Parameters:
+    ///   - key: By default the right one.
+    ///   - extra: Further fields of the request.
+    init(to server: Server, on stage: Stage, greets: Bool = true, key: String? = nil, extra: String = "") throws {
         self.connection = try stage.visit(server.port)
-        try self.connection.send(Self.request(key: key ?? stage.key))
-        let answer = try self.readHead()
+        try self.connection.send(Self.request(key: key ?? stage.key, extra: extra.isEmpty ? "" : "\(extra)\r\n"))
+        self.answer = try Self.readHead(from: self.connection)
         guard answer.hasPrefix("HTTP/1.1 101 ") else { throw Failure("the upgrade was answered with \(answer)") }
         guard greets else { return }
         try self.send(Self.hello)
@@ -131,9 +135,9 @@ struct RawWebSocket {
     }
 
     /// An HTTP head, with the empty line at its end.
-    func readHead() throws -> String {
+    private static func readHead(from connection: Connection) throws -> String {
         var head: [UInt8] = []
-        while !head.suffix(4).elementsEqual([13, 10, 13, 10]) { head += try self.connection.receive(1) }
+        while !head.suffix(4).elementsEqual([13, 10, 13, 10]) { head += try connection.receive(1) }
         return String(decoding: head, as: UTF8.self)
     }
 }

@@ -11,7 +11,9 @@ import hashlib, os, random, socket, struct, sys, threading
 
 def send(connection, size, seed):
     pieces = random.Random(seed)
-    pool = memoryview(pieces.randbytes(4 << 20))
+    # Half of it can be compressed, half cannot.
+    text = b"".join(b"line %d of a text that repeats itself\n" % pieces.randint(1, 100) for _ in range(60_000))
+    pool = memoryview(pieces.randbytes(2 << 20) + text[:2 << 20])
     digest = hashlib.sha256()
     connection.sendall(struct.pack("!Q", size))
     while size > 0:
