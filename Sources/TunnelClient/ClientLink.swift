@@ -140,7 +140,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.token = welcome.token
         let driver = LinkDriver(
             role: .client, terms: Frame.Terms(), peerTerms: welcome.terms, isResumable: self.resumeWindow > .zero,
-            eventLoop: self.eventLoop, delegate: self.session)
+            budget: self.session.memory, eventLoop: self.eventLoop, delegate: self.session)
         self.driver = driver
         self.receivedBefore = driver.received
         connection.carry(driver, peerReceived: welcome.received)
