@@ -41,6 +41,11 @@ package enum Limits {
         /// costs eight busy streams a tenth of their rate.
         package static let streamQueueBytes = 256 * 1024
 
+        /// The same while all streams of a link together have more than `linkQueueBytes` waiting: what 200 of them leave unsent when
+        /// nobody reads is then a quarter.
+        package static let crowdedQueueBytes = 16 * 1024
+        package static let linkQueueBytes = 16 << 20
+
         /// Payload of one DATA frame while its stream is alone: all that one read of a socket gives.
         package static let dataFrameBytes = 256 * 1024
 

@@ -48,6 +48,8 @@ package final class Link {
     private var roundTrip = Duration.zero
 
     private var scheduler = Scheduler()
+    /// What waits on all streams.
+    private var queuedBytes = 0
     private var control = Deque<Frame>()
     private var events = Deque<Event>()
 
@@ -119,6 +121,7 @@ package final class Link {
     package func end() {
         for stream in self.streams.values { self.budget.give(self.growth(of: stream)) }
         self.streams = [:]
+        self.queuedBytes = 0
         self.replay.end()
     }
 
@@ -186,9 +189,10 @@ package final class Link {
     /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
     package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
-        let takesMore = stream.enqueue(bytes)
+        stream.enqueue(bytes)
+        self.queuedBytes += bytes.readableBytes
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
-        return takesMore
+        return stream.takesMore(upTo: self.queueLimit)
     }
 
     /// No more bytes will be sent; FIN follows what is queued.
@@ -297,7 +301,7 @@ package final class Link {
             guard let stream = self.streams[id] else { return }
             try stream.addCredit(bytes)
             if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
-            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
+            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
         case .listen(let listen):
             guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }
             self.events.append(.listen(listen))
@@ -386,12 +390,18 @@ package final class Link {
             }
             let payload = stream.dequeue(
                 atMost: isContended ? self.scheduler.share : Limits.Implementation.dataFrameBytes)
+            self.queuedBytes -= payload.readableBytes
             self.scheduler.sent(payload.readableBytes, &stream.turn)
             if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
-            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
+            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
             return .data(id, payload)
         }
         return nil
+    }
+
+    private var queueLimit: Int {
+        self.queuedBytes < Limits.Implementation.linkQueueBytes
+            ? Limits.Implementation.streamQueueBytes : Limits.Implementation.crowdedQueueBytes
     }
 
     private func newStream(_ id: StreamID) -> Stream {
@@ -422,6 +432,7 @@ package final class Link {
     private func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
         self.budget.give(self.growth(of: stream))
+        self.queuedBytes -= stream.queuedBytes
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true
     }
