@@ -72,7 +72,11 @@ final class ChildProcess {
             guard Socket.wait(for: self.output, POLLIN, milliseconds: Int32((deadline - now) / 1_000_000) + 1) else { continue }
             var part = [UInt8](repeating: 0, count: 4_096)
             let count = read(self.output, &part, part.count)
-            guard count > 0 else { throw self.failure("ended") }
+            guard count > 0 else {
+                // A terminal interrupts all of them together.
+                try Interruption.check()
+                throw self.failure("ended")
+            }
             self.lines += part[..<count]
         }
     }
@@ -101,6 +105,7 @@ final class ChildProcess {
         var status: Int32 = 0
         guard !self.isEnded, waitpid(self.pid, &status, WNOHANG) == 0 else {
             self.isEnded = true
+            try Interruption.check()
             throw self.failure("ended")
         }
     }

@@ -48,6 +48,7 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func compare(_ programs: Programs) throws {
+        if let warning = Machine.warning { Output.say("warning: \(warning)", to: 2) }
         let machine = Machine()
         let stage = try Stage(programs: programs, visitors: self.idle)
         defer { stage.clear() }

@@ -15,6 +15,8 @@ enum Figure: String, CaseIterable {
         /// What a reading in seconds or bytes is multiplied with for that unit.
         let scale: Double
         let isMoreBetter: Bool
+        /// Whether one by the other says anything: next to nothing by next to nothing does not.
+        var hasRatio = true
 
         fileprivate init(_ label: String, _ unit: String, _ scale: Double = 1, isMoreBetter: Bool) {
             self.label = label
@@ -27,6 +29,11 @@ enum Figure: String, CaseIterable {
         fileprivate static func rate(_ label: String) -> Self { Self(label, "1/s", isMoreBetter: true) }
         fileprivate static func time(_ label: String) -> Self { Self(label, "µs", 1e6, isMoreBetter: false) }
         fileprivate static func memory(_ label: String) -> Self { Self(label, "MB", 1e-6, isMoreBetter: false) }
+        fileprivate static var growth: Self {
+            var meaning = Self.memory("  growth of memory")
+            meaning.hasRatio = false
+            return meaning
+        }
     }
 
     /// - Parameter idle: The streams of `memoryPerStream`.
@@ -57,9 +64,9 @@ enum Figure: String, CaseIterable {
         case .busyPercentile99: .time("  99th percentile")
         case .busyBulk: .speed("  that bulk")
         case .stalledDown: .speed("bulk beside a visitor who never reads")
-        case .stalledDownGrowth: .memory("  growth of memory")
+        case .stalledDownGrowth: .growth
         case .stalledUp: .speed("bulk beside a service that never reads")
-        case .stalledUpGrowth: .memory("  growth of memory")
+        case .stalledUpGrowth: .growth
         case .distantDown: .speed("100 ms of round trip: bulk, 1 stream, service to visitor")
         case .distantUp: .speed("100 ms of round trip: bulk, 1 stream, visitor to service")
         case .distantArrival: Meaning("100 ms of round trip: connect until the first echo", "ms", 1e3, isMoreBetter: false)

@@ -10,7 +10,8 @@ struct Results {
     private func readings(_ figure: Figure, _ contender: Contender) -> [Double] { self.readings[contender]?[figure] ?? [] }
 
     /// Ours by HAProxy's: the median of each round's, as a machine is not equally fast in all of them.
-    private func ratio(_ figure: Figure) -> Double {
+    private func ratio(_ figure: Figure, _ meaning: Figure.Meaning) -> Double {
+        guard meaning.hasRatio else { return .nan }
         let pairs = zip(self.readings(figure, .ours), self.readings(figure, .haproxy))
         let ratios = pairs.map { $0 / $1 }.filter(\.isFinite)
         return ratios.isEmpty ? .nan : ratios.median
@@ -23,7 +24,7 @@ struct Results {
         for figure in self.measured {
             let meaning = figure.meaning(idle: idle)
             let values = Contender.allCases.map { (self.readings(figure, $0).median * meaning.scale).brief }
-            let ratio = self.ratio(figure)
+            let ratio = self.ratio(figure, meaning)
             table.add(
                 [meaning.label, meaning.unit] + values
                     + [ratio.isFinite ? ratio.fixed(2) : "-", meaning.isMoreBetter ? "more" : "less"])
@@ -36,7 +37,7 @@ struct Results {
             let meaning = figure.meaning(idle: idle)
             var members: [(String, JSON)] = [
                 ("name", .text(figure.rawValue)), ("unit", .text(meaning.unit)),
-                ("better", .text(meaning.isMoreBetter ? "more" : "less")), ("ratio", .number(self.ratio(figure))),
+                ("better", .text(meaning.isMoreBetter ? "more" : "less")), ("ratio", .number(self.ratio(figure, meaning))),
             ]
             for contender in Contender.allCases {
                 let values = self.readings(figure, contender).map { $0 * meaning.scale }

@@ -41,11 +41,13 @@ final class Arrivals {
             }
         }
         guard self.times.count > 0 else { throw Failure("no visitor had an echo within \(seconds) s") }
+        let took = Clock.seconds(from: start, to: Clock.now)
+        let quantiles = self.times.quantiles
         return [
-            .perSecond: Double(self.times.count) / Clock.seconds(from: start, to: Clock.now),
+            .perSecond: Double(self.times.count) / took,
             .count: Double(self.times.count),
-            .median: self.times.quantile(0.5),
-            .percentile99: self.times.quantile(0.99),
+            .median: quantiles.median,
+            .percentile99: quantiles.percentile99,
         ]
     }
 

@@ -37,11 +37,12 @@ final class RoundTrips {
         try self.trip(until: start + Clock.span(seconds))
         let took = Clock.seconds(from: start, to: Clock.now)
         guard self.times.count > 0 else { throw Failure("nothing came back within \(seconds) s") }
+        let quantiles = self.times.quantiles
         return [
             .perSecond: Double(self.times.count) / took,
             .count: Double(before + self.times.count),
-            .median: self.times.quantile(0.5),
-            .percentile99: self.times.quantile(0.99),
+            .median: quantiles.median,
+            .percentile99: quantiles.percentile99,
         ]
     }
 

@@ -14,10 +14,10 @@ struct Times {
         self.nanoseconds.append(UInt32(clamping: nanoseconds))
     }
 
-    /// Seconds that `share` of the durations do not exceed.
-    func quantile(_ share: Double) -> Double {
-        guard !self.nanoseconds.isEmpty else { return 0 }
+    /// Seconds that half of the durations, and that 99 of 100, do not exceed; 0 when there are none.
+    var quantiles: (median: Double, percentile99: Double) {
         let sorted = self.nanoseconds.sorted()
-        return Double(sorted[Int(share * Double(sorted.count - 1))]) / 1e9
+        guard let last = sorted.indices.last else { return (0, 0) }
+        return (Double(sorted[last / 2]) / 1e9, Double(sorted[last * 99 / 100]) / 1e9)
     }
 }

@@ -17,6 +17,7 @@ struct MicroCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let warning = Machine.warning { Output.say("warning: \(warning)", to: 2) }
         let machine = Machine()
         let meter = Meter(seconds: self.seconds / Double(Meter.rounds))
         let figures = try MaskingBenchmark.figures(meter) + FrameBenchmark.figures(meter)

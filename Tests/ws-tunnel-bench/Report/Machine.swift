@@ -19,6 +19,15 @@ struct Machine {
         self.kernel = Self.lines("/proc/sys/kernel/osrelease").first ?? "unknown"
     }
 
+    /// Nil when it was built for speed.
+    static var warning: String? {
+        #if DEBUG
+        "This is a debug build, whose figures mean nothing: swift build -c release --static-swift-stdlib."
+        #else
+        nil
+        #endif
+    }
+
     var sentence: String {
         let cores = self.processors == 1 ? "1 core" : "\(self.processors) cores"
         return "\(self.processor), \(cores), \((Double(self.memory) / Double(1 << 30)).brief) GiB; \(self.system), Linux \(self.kernel)"
