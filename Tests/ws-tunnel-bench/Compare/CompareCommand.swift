@@ -6,8 +6,8 @@ struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Compares ws-tunnel with a pair of HAProxy processes, end to end.",
         discussion: """
-            Both carry visitors of a port over TLS 1.3 with the same certificate to a service on this machine. They are \
-            measured in turn within each round; the table shows medians over the rounds. Needs HAProxy \
+            Both carry visitors of a port over TLS 1.3, with the same certificate and cipher suite, to a service on this \
+            machine. They are measured in turn within each round; the table shows medians over the rounds. Needs HAProxy \
             (apt-get install haproxy), and a machine that does nothing else meanwhile.
             """)
 
