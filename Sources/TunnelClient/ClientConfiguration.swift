@@ -33,10 +33,15 @@ public struct ClientConfiguration: Sendable {
     /// How long streams may go on once the client has been asked to stop.
     public var gracePeriod: Duration
 
+    /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
+    /// of that: what it can have on its way, so its rate times the round trip.
+    public var memoryBudget: Int
+
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
-        maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30)
+        maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
+        memoryBudget: Int = 256 << 20
     ) {
         self.server = server
         self.key = key
@@ -49,6 +54,7 @@ public struct ClientConfiguration: Sendable {
         self.clientID = clientID
         self.links = links
         self.gracePeriod = gracePeriod
+        self.memoryBudget = memoryBudget
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

@@ -44,7 +44,7 @@ package final class Link {
     private var highestPeerStream: UInt64 = 0
     private var ownStreams: UInt64 = 0
     private var peerStreams: UInt64 = 0
-    private(set) var windowBudget = Limits.Implementation.linkWindowBudgetBytes
+    let budget: MemoryBudget
     private var roundTrip = Duration.zero
 
     private var scheduler = Scheduler()
@@ -69,11 +69,15 @@ package final class Link {
     ///   - terms: What this side announced in its greeting.
     ///   - peerTerms: What the peer announced in its own.
     ///   - isResumable: Whether what is sent is kept until the peer has it.
-    package init(role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true) {
+    ///   - budget: The session's.
+    package init(
+        role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true, budget: MemoryBudget
+    ) {
         self.role = role
+        self.budget = budget
         self.terms = terms
         self.peerTerms = peerTerms
-        self.replay = ReplayBuffer(keeps: isResumable)
+        self.replay = ReplayBuffer(keeps: isResumable, budget: budget)
         self.nextStream = role == .client ? 1 : 2
     }
 
@@ -109,6 +113,17 @@ package final class Link {
         // The greeting said it.
         self.told()
         return repeated
+    }
+
+    /// Nothing will carry it any more: what it had of the memory budget goes back.
+    package func end() {
+        for stream in self.streams.values { self.budget.give(self.growth(of: stream)) }
+        self.streams = [:]
+        self.replay.end()
+    }
+
+    private func growth(of stream: Stream) -> Int {
+        stream.window.size - Int(clamping: self.terms.initialWindow)
     }
 
     /// Tells the peer with the next frames what has been received, however little it is.
@@ -192,7 +207,7 @@ package final class Link {
     /// The socket beyond has taken bytes of a `.data` event.
     package func taken(_ count: Int, from id: StreamID, now: Instant) {
         guard let stream = self.streams[id] else { return }
-        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: &self.windowBudget)
+        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: self.budget)
         guard let credit, !stream.receivingIsFinished else { return }
         self.enqueue(.credit(id, bytes: UInt64(credit)))
     }
@@ -324,10 +339,10 @@ package final class Link {
             || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData
     }
 
-    private var takesData: Bool { self.replay.bytes < Limits.Implementation.replayBytes }
+    private var takesData: Bool { self.replay.bytes < self.replay.allowance }
 
     private var takesControl: Bool {
-        self.replay.bytes < Limits.Implementation.replayBytes + Limits.Implementation.replayReserveBytes
+        self.replay.bytes < self.replay.allowance + Limits.Implementation.replayReserveBytes
     }
 
     /// More frames wait than an honest peer leaves unread.
@@ -406,7 +421,7 @@ package final class Link {
 
     private func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
-        self.windowBudget += stream.window.size - Int(clamping: self.terms.initialWindow)
+        self.budget.give(self.growth(of: stream))
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true
     }

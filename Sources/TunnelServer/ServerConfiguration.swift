@@ -38,11 +38,16 @@ public struct ServerConfiguration: Sendable {
     /// Age at which connections are replaced by new ones, which streams do not notice; `nil`: never.
     public var maximumConnectionAge: Duration?
 
+    /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
+    /// of that: what it can have on its way, so its rate times the round trip.
+    public var memoryBudget: Int
+
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
-        gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil
+        gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
+        memoryBudget: Int = 256 << 20
     ) {
         self.keys = keys
         self.listen = listen
@@ -55,6 +60,7 @@ public struct ServerConfiguration: Sendable {
         self.resumeWindow = resumeWindow
         self.gracePeriod = gracePeriod
         self.maximumConnectionAge = maximumConnectionAge
+        self.memoryBudget = memoryBudget
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

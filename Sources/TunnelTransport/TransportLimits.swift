@@ -13,6 +13,10 @@ package enum TransportLimits {
     /// take the answer with it.
     static let lingering = TimeAmount.seconds(2)
 
+    /// For the next connection to stand, before a peer that asked for it gets its Close answered: a slow line needs a second or
+    /// two, and whoever asked does not wait for ever.
+    static let replacement = TimeAmount.seconds(5)
+
     /// Arrivals the kernel keeps for us while the loop is busy; it lowers the number to its own limit.
     static let backlog: Int32 = 1_024
 

@@ -68,6 +68,11 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "time"))
     var gracePeriod = DurationArgument(argument: "30s")!
 
+    @Option(
+        help: ArgumentHelp(
+            "What streams on long lines and unacknowledged bytes may take; one stream gets a quarter.", valueName: "size"))
+    var memoryBudget = SizeArgument(argument: "256MiB")!
+
     @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
     var stateDir: String?
 
@@ -136,6 +141,7 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.clientID = self.clientId
         configuration.links = self.links
         configuration.gracePeriod = self.gracePeriod.duration
+        configuration.memoryBudget = self.memoryBudget.bytes
         return configuration
     }
 }

@@ -59,6 +59,11 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Replace connections of this age before a load balancer cuts them.", valueName: "off|time"))
     var maxConnectionAge = OptionalDurationArgument.off
 
+    @Option(
+        help: ArgumentHelp(
+            "What streams on long lines and unacknowledged bytes may take; one stream gets a quarter.", valueName: "size"))
+    var memoryBudget = SizeArgument(argument: "256MiB")!
+
     @Option(help: ArgumentHelp("Where the server keeps its own certificate.", valueName: "path"))
     var stateDir: String?
 
@@ -101,6 +106,7 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.keepalive = self.keepalive.duration
         configuration.resumeWindow = self.resumeWindow.duration
         configuration.gracePeriod = self.gracePeriod.duration
+        configuration.memoryBudget = self.memoryBudget.bytes
         configuration.maximumConnectionAge = self.maxConnectionAge.duration
         if self.plain {
             configuration.security = .plain
