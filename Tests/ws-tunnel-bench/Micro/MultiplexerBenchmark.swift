@@ -18,8 +18,8 @@ enum MultiplexerBenchmark {
 }
 
 private final class LinkPair {
-    private let sender = Link(role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms())
-    private let receiver = Link(role: .client, terms: Frame.Terms(), peerTerms: Frame.Terms())
+    private let sender = Link(role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
+    private let receiver = Link(role: .client, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
     private var streams: [StreamID] = []
 
     init(streams: Int) throws {
