@@ -10,6 +10,7 @@ enum Contender: String, CaseIterable {
 final class Tunnel {
     let port: Int
     private let processes: [ChildProcess]
+    /// Between the two; runs as long as this value is there.
     private let relay: ChildProcess?
 
     init(port: Int, processes: [ChildProcess], relay: ChildProcess?) {
