@@ -80,3 +80,14 @@ let package = Package(
         .testTarget(name: "EndToEndTests", exclude: ["Peers"], swiftSettings: strict),
     ]
 )
+
+#if os(Linux)
+// The benchmark reads /proc and makes its load with epoll.
+package.targets += [
+    .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
+    .executableTarget(
+        name: "ws-tunnel-bench",
+        dependencies: ["CLinux", "OpenSSL", "WebSocketProtocol", "TunnelProtocol", nioCore, argumentParser],
+        path: "Tests/ws-tunnel-bench", swiftSettings: strict),
+]
+#endif

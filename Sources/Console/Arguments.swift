@@ -45,6 +45,23 @@ package struct OptionalDurationArgument: ExpressibleByArgument, Sendable, Custom
     package var defaultValueDescription: String { self.description }
 }
 
+/// A number of bytes as people write it: `256MiB`, `1GiB`, `64M`; a bare number means bytes, and so does every unit a power of 1,024.
+package struct SizeArgument: ExpressibleByArgument, Sendable, CustomStringConvertible {
+    package let bytes: Int
+    package let description: String
+
+    package init?(argument: String) {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("K", 10), ("M", 20), ("G", 30)]
+        let unit = units.first { argument.hasSuffix($0.0) } ?? ("", 0)
+        // 1 << 30 of the largest unit is beyond any memory, and within 63 bits.
+        guard let count = Int(argument.dropLast(unit.0.count)), (0...1 << 30).contains(count) else { return nil }
+        self.bytes = count << unit.1
+        self.description = argument
+    }
+
+    package var defaultValueDescription: String { self.description }
+}
+
 /// A listener that this version does not have yet: it can only be off, so that scripts may already say so.
 package enum OffArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
     case off

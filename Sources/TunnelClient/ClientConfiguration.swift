@@ -35,12 +35,16 @@ public struct ClientConfiguration: Sendable {
     /// Whether what streams send is compressed, if the server agrees. An observer of the connection learns from the lengths
     /// how much visitors' bytes repeat themselves.
     public var compression: Bool
+    /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
+    /// of that: what it can have on its way, so its rate times the round trip.
+    public var memoryBudget: Int
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
-        compression: Bool = false
+        compression: Bool = false,
+        memoryBudget: Int = 256 << 20
     ) {
         self.server = server
         self.key = key
@@ -54,6 +58,7 @@ public struct ClientConfiguration: Sendable {
         self.links = links
         self.gracePeriod = gracePeriod
         self.compression = compression
+        self.memoryBudget = memoryBudget
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

@@ -7,7 +7,7 @@ internal import WebSocketProtocol
 ///
 ///     new ──dial, WELCOME──▶ carried ──connection lost──▶ paused ──dial, WELCOME of the same session──▶ carried
 ///                               │  ▲                        └──the resume window passes, or another session──▶ new
-///                            GOAWAY └─ the next connection takes over, then the old one is left
+///         GOAWAY, close 1012 or 1013 └─ the next connection takes over, then the old one is left
 final class ClientLink: TunnelConnectionDelegate {
     let number: UInt64
     private(set) var driver: LinkDriver?
@@ -101,6 +101,7 @@ final class ClientLink: TunnelConnectionDelegate {
             guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
             self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
         }
+        self.attempt?.cancel()
         self.attempt = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
             self.dial()
         }
@@ -114,6 +115,7 @@ final class ClientLink: TunnelConnectionDelegate {
 
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
         self.isDialling = false
+        self.attempt?.cancel()
         self.closeAbandoned()
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
@@ -138,7 +140,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.token = welcome.token
         let driver = LinkDriver(
             role: .client, terms: Frame.Terms(), peerTerms: welcome.terms, isResumable: self.resumeWindow > .zero,
-            eventLoop: self.eventLoop, delegate: self.session)
+            budget: self.session.memory, eventLoop: self.eventLoop, delegate: self.session)
         self.driver = driver
         self.receivedBefore = driver.received
         connection.carry(driver, peerReceived: welcome.received)
@@ -148,6 +150,13 @@ final class ClientLink: TunnelConnectionDelegate {
     func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway) {
         guard self.connection === connection else { return }
         self.session.serverGoesAway(goAway, self)
+    }
+
+    func connectionIsToBeReplaced(_ connection: TunnelConnection) -> Bool {
+        // Who is sent away again at once waits before each attempt.
+        guard self.connection === connection, !self.isOver, !self.isRetired, self.hasHeld else { return false }
+        self.dial()
+        return true
     }
 
     func connection(_ connection: TunnelConnection, ended end: ConnectionEnd) {

@@ -42,6 +42,7 @@ final class ClientSession: LinkDelegate {
 
     let dialer: Dialer
     let clientID: String
+    let memory: MemoryBudget
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
@@ -72,6 +73,7 @@ final class ClientSession: LinkDelegate {
         eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
+        self.memory = MemoryBudget(partOf: MemoryBudget(bytes: configuration.memoryBudget))
         self.dialer = dialer
         self.clientID = clientID
         self.logger = logger

@@ -28,12 +28,10 @@ package enum Limits {
         /// Where a stream's window starts: 256 KiB carry 20 Mbit/s at 100 ms of round trip.
         package static let initialWindowBytes = 256 * 1024
 
-        /// Where a stream's window ends: 16 MiB carry 1.3 Gbit/s at 100 ms.
-        package static let maximumWindowBytes = 16 << 20
-
-        /// What all windows of one link may add up to beyond their initial size: one stream at full size and as much
-        /// again for others. A stream that asks for more keeps the window it has.
-        package static let linkWindowBudgetBytes = 32 << 20
+        /// What windows and replay buffers of one process may add up to beyond where each starts, unless the operator says
+        /// otherwise. A quarter of it is what one stream can have on its way: 64 MiB carry 5 Gbit/s at 100 ms. Who asks for more
+        /// than there is keeps what it has.
+        package static let memoryBudgetBytes = 256 << 20
 
         /// Streams the peer may hold open at once on one link. A process has at most 20,000 descriptors on a usual
         /// machine, and each stream costs one.
@@ -42,6 +40,11 @@ package enum Limits {
         /// Unsent bytes of one stream at which its socket is no longer read: one frame of the largest kind. Half of it
         /// costs eight busy streams a tenth of their rate.
         package static let streamQueueBytes = 256 * 1024
+
+        /// The same while all streams of a link together have more than `linkQueueBytes` waiting: what 200 of them leave unsent when
+        /// nobody reads is then a quarter.
+        package static let crowdedQueueBytes = 16 * 1024
+        package static let linkQueueBytes = 16 << 20
 
         /// Payload of one DATA frame while its stream is alone: all that one read of a socket gives.
         package static let dataFrameBytes = 256 * 1024
@@ -66,14 +69,17 @@ package enum Limits {
         /// while the connection stands still leave two each; it is not the peer who has to answer for them.
         package static let queuedControlFramesAtOpen = streams
 
-        /// What the frames that the peer has not acknowledged may take, on one link, before it takes no more data: what is on its
-        /// way at 1.3 Gbit/s and 100 ms of round trip.
-        package static let replayBytes = 16 << 20
+        /// What the frames that the peer has not acknowledged may take, on one link, without a part of the memory budget, before it
+        /// takes no more data: 160 Mbit/s at 100 ms of round trip.
+        package static let replayBytes = 2 << 20
+
+        /// In such steps a replay buffer grows, as long as the budget has them; four that are not used go back.
+        package static let replayStepBytes = 1 << 20
 
         /// Counted for each frame kept: a small read's buffer (1 KiB), and the entry.
         package static let keptFrameBytes = 1_152
 
-        /// Frames other than DATA still go out beyond `replayBytes`, up to so much more; each answers the peer, who has
+        /// Frames other than DATA still go out beyond what it may hold of data, up to so much more; each answers the peer, who has
         /// then been silent about what it received for a long time.
         package static let replayReserveBytes = 4 << 20
 

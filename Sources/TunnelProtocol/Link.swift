@@ -44,10 +44,12 @@ package final class Link {
     private var highestPeerStream: UInt64 = 0
     private var ownStreams: UInt64 = 0
     private var peerStreams: UInt64 = 0
-    private(set) var windowBudget = Limits.Implementation.linkWindowBudgetBytes
+    let budget: MemoryBudget
     private var roundTrip = Duration.zero
 
     private var scheduler = Scheduler()
+    /// What waits on all streams.
+    private var queuedBytes = 0
     private var control = Deque<Frame>()
     private var events = Deque<Event>()
 
@@ -69,11 +71,15 @@ package final class Link {
     ///   - terms: What this side announced in its greeting.
     ///   - peerTerms: What the peer announced in its own.
     ///   - isResumable: Whether what is sent is kept until the peer has it.
-    package init(role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true) {
+    ///   - budget: The session's.
+    package init(
+        role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true, budget: MemoryBudget
+    ) {
         self.role = role
+        self.budget = budget
         self.terms = terms
         self.peerTerms = peerTerms
-        self.replay = ReplayBuffer(keeps: isResumable)
+        self.replay = ReplayBuffer(keeps: isResumable, budget: budget)
         self.nextStream = role == .client ? 1 : 2
     }
 
@@ -109,6 +115,18 @@ package final class Link {
         // The greeting said it.
         self.told()
         return repeated
+    }
+
+    /// Nothing will carry it any more: what it had of the memory budget goes back.
+    package func end() {
+        for stream in self.streams.values { self.budget.give(self.growth(of: stream)) }
+        self.streams = [:]
+        self.queuedBytes = 0
+        self.replay.end()
+    }
+
+    private func growth(of stream: Stream) -> Int {
+        stream.window.size - Int(clamping: self.terms.initialWindow)
     }
 
     /// Tells the peer with the next frames what has been received, however little it is.
@@ -171,9 +189,10 @@ package final class Link {
     /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
     package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
-        let takesMore = stream.enqueue(bytes)
+        stream.enqueue(bytes)
+        self.queuedBytes += bytes.readableBytes
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
-        return takesMore
+        return stream.takesMore(upTo: self.queueLimit)
     }
 
     /// No more bytes will be sent; FIN follows what is queued.
@@ -192,7 +211,7 @@ package final class Link {
     /// The socket beyond has taken bytes of a `.data` event.
     package func taken(_ count: Int, from id: StreamID, now: Instant) {
         guard let stream = self.streams[id] else { return }
-        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: &self.windowBudget)
+        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: self.budget)
         guard let credit, !stream.receivingIsFinished else { return }
         self.enqueue(.credit(id, bytes: UInt64(credit)))
     }
@@ -282,7 +301,7 @@ package final class Link {
             guard let stream = self.streams[id] else { return }
             try stream.addCredit(bytes)
             if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
-            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
+            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
         case .listen(let listen):
             guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }
             self.events.append(.listen(listen))
@@ -324,10 +343,10 @@ package final class Link {
             || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData
     }
 
-    private var takesData: Bool { self.replay.bytes < Limits.Implementation.replayBytes }
+    private var takesData: Bool { self.replay.bytes < self.replay.allowance }
 
     private var takesControl: Bool {
-        self.replay.bytes < Limits.Implementation.replayBytes + Limits.Implementation.replayReserveBytes
+        self.replay.bytes < self.replay.allowance + Limits.Implementation.replayReserveBytes
     }
 
     /// More frames wait than an honest peer leaves unread.
@@ -371,12 +390,18 @@ package final class Link {
             }
             let payload = stream.dequeue(
                 atMost: isContended ? self.scheduler.share : Limits.Implementation.dataFrameBytes)
+            self.queuedBytes -= payload.readableBytes
             self.scheduler.sent(payload.readableBytes, &stream.turn)
             if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
-            if stream.takesBytesAgain() { self.events.append(.sendable(id)) }
+            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
             return .data(id, payload)
         }
         return nil
+    }
+
+    private var queueLimit: Int {
+        self.queuedBytes < Limits.Implementation.linkQueueBytes
+            ? Limits.Implementation.streamQueueBytes : Limits.Implementation.crowdedQueueBytes
     }
 
     private func newStream(_ id: StreamID) -> Stream {
@@ -406,7 +431,8 @@ package final class Link {
 
     private func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
-        self.windowBudget += stream.window.size - Int(clamping: self.terms.initialWindow)
+        self.budget.give(self.growth(of: stream))
+        self.queuedBytes -= stream.queuedBytes
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true
     }

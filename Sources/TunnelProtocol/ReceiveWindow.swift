@@ -7,7 +7,7 @@
 ///
 /// Credit is returned when bytes are *taken*, never when they arrive; that is the whole of backpressure. It is
 /// returned once half the window is free, so that small reads do not cost a frame each. A window whose half was used up
-/// within two round trips holds its sender back: it doubles, up to its limit and what the budget still has.
+/// within two round trips holds its sender back: it doubles, up to its share and what the budget still has.
 package struct ReceiveWindow: Equatable, Sendable {
     package private(set) var size: Int
     package private(set) var granted: Int
@@ -31,17 +31,15 @@ package struct ReceiveWindow: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - roundTrip: The path's round trip as last measured.
-    ///   - budget: Bytes by which windows may still grow; growth is taken from it.
+    ///   - budget: Growth is taken from it.
     /// - Returns: The credit to send, if it is time to.
-    package mutating func take(_ count: Int, now: Instant, roundTrip: Duration, budget: inout Int) -> Int? {
+    package mutating func take(_ count: Int, now: Instant, roundTrip: Duration, budget: MemoryBudget) -> Int? {
         precondition(count <= self.unread, "took \(count) bytes of \(self.unread)")
         self.unread -= count
         // At least one byte: half of the smallest window is none, and a CREDIT of none is a violation.
         guard self.size - self.granted - self.unread >= max(1, self.size / 2) else { return nil }
         if let lastCredit, now - lastCredit < max(roundTrip, Self.shortestRoundTrip) * 2 {
-            let growth = min(self.size, Limits.Implementation.maximumWindowBytes - self.size, budget)
-            self.size += max(0, growth)
-            budget -= max(0, growth)
+            self.size += budget.take(atMost: min(self.size, budget.share - self.size))
         }
         self.lastCredit = now
         let credit = self.size - self.granted - self.unread

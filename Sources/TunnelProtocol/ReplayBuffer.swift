@@ -14,11 +14,15 @@ struct ReplayBuffer {
     private var carried = 0
     /// What the kept frames take, in bytes; a little more than they do.
     private(set) var bytes = 0
+    /// What they may take before no more data is sent; grows and shrinks in steps.
+    private(set) var allowance = Limits.Implementation.replayBytes
     private let keeps: Bool
+    private let budget: MemoryBudget
 
     /// - Parameter keeps: `false` where no session is ever resumed: frames are only counted.
-    init(keeps: Bool) {
+    init(keeps: Bool, budget: MemoryBudget) {
         self.keeps = keeps
+        self.budget = budget
     }
 
     /// Frames sent since the session began.
@@ -33,6 +37,10 @@ struct ReplayBuffer {
         self.frames.append(frame)
         self.carried += 1
         self.bytes += Self.cost(frame)
+        if self.bytes >= self.allowance {
+            self.allowance += self.budget.take(
+                atMost: min(Limits.Implementation.replayStepBytes, self.budget.share - self.allowance))
+        }
     }
 
     /// The next frame that this connection has to carry again.
@@ -53,6 +61,19 @@ struct ReplayBuffer {
         for _ in 0..<confirmed { self.bytes -= Self.cost(self.frames.removeFirst()) }
         self.carried = max(0, self.carried - confirmed)
         self.acknowledged = count
+        let spare = self.allowance - max(Limits.Implementation.replayBytes, self.bytes + Limits.Implementation.replayStepBytes)
+        if spare >= 4 * Limits.Implementation.replayStepBytes { self.giveBack(spare) }
+    }
+
+    /// Nothing will be sent again.
+    mutating func end() {
+        self.frames.removeAll()
+        self.giveBack(self.allowance - Limits.Implementation.replayBytes)
+    }
+
+    private mutating func giveBack(_ count: Int) {
+        self.allowance -= count
+        self.budget.give(count)
     }
 
     /// A new connection takes over; the peer has received so many frames.

@@ -33,8 +33,10 @@ final class Stream {
     var isFinished: Bool { self.sending == .finished && self.receivingIsFinished }
 
     /// Whether more bytes may be queued without anybody waiting for them too long.
-    var takesBytes: Bool {
-        UInt64(self.queuedBytes) < self.credit && self.queuedBytes < Limits.Implementation.streamQueueBytes
+    ///
+    /// - Parameter limit: Bytes that may wait.
+    func takesBytes(upTo limit: Int) -> Bool {
+        UInt64(self.queuedBytes) < self.credit && self.queuedBytes < limit
     }
 
     /// Bytes within the credit, or a FIN behind the last of them.
@@ -47,9 +49,7 @@ final class Stream {
 
     /// Pieces that fit into the last one's storage, and small ones in any case, are joined to it: each that waits alone costs
     /// a frame, and a buffer many times its size.
-    ///
-    /// - Returns: Whether it takes more.
-    func enqueue(_ bytes: ByteBuffer) -> Bool {
+    func enqueue(_ bytes: ByteBuffer) {
         let count = bytes.readableBytes
         let last = self.queue.count - 1
         if last >= 0, self.joins(count, to: self.queue[last]) {
@@ -58,9 +58,6 @@ final class Stream {
             self.queue.append(bytes)
         }
         self.queuedBytes += count
-        let takesMore = self.takesBytes
-        self.isHeldBack = !takesMore
-        return takesMore
     }
 
     private func joins(_ count: Int, to last: ByteBuffer) -> Bool {
@@ -79,9 +76,15 @@ final class Stream {
         return self.queue[0].readSlice(length: count) ?? ByteBuffer()
     }
 
+    /// Whether more bytes may be queued; if not, `takesBytesAgain` says when.
+    func takesMore(upTo limit: Int) -> Bool {
+        self.isHeldBack = !self.takesBytes(upTo: limit)
+        return !self.isHeldBack
+    }
+
     /// - Returns: Whether it takes bytes again after it had taken none; said once.
-    func takesBytesAgain() -> Bool {
-        guard self.isHeldBack, self.takesBytes, self.sending == .open else { return false }
+    func takesBytesAgain(upTo limit: Int) -> Bool {
+        guard self.isHeldBack, self.takesBytes(upTo: limit), self.sending == .open else { return false }
         self.isHeldBack = false
         return true
     }

@@ -40,13 +40,17 @@ public struct ServerConfiguration: Sendable {
     /// Whether what streams send is compressed on connections of clients that ask for it too. An observer of the connection
     /// learns from the lengths how much visitors' bytes repeat themselves.
     public var compression: Bool
+    /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
+    /// of that: what it can have on its way, so its rate times the round trip.
+    public var memoryBudget: Int
 
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
         gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
-        compression: Bool = false
+        compression: Bool = false,
+        memoryBudget: Int = 256 << 20
     ) {
         self.keys = keys
         self.listen = listen
@@ -60,6 +64,7 @@ public struct ServerConfiguration: Sendable {
         self.gracePeriod = gracePeriod
         self.maximumConnectionAge = maximumConnectionAge
         self.compression = compression
+        self.memoryBudget = memoryBudget
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

@@ -11,6 +11,7 @@ final class ServerContext: Sendable {
     let configuration: ServerConfiguration
     let logger: Logger
     let throttle = AuthenticationThrottle()
+    let memory: MemoryBudget
     let emit: @Sendable (ServerEvent) -> Void
 
     private struct Sessions {
@@ -26,6 +27,7 @@ final class ServerContext: Sendable {
 
     init(configuration: ServerConfiguration, logger: Logger, emit: @escaping @Sendable (ServerEvent) -> Void) {
         self.configuration = configuration
+        self.memory = MemoryBudget(bytes: configuration.memoryBudget)
         self.logger = logger
         self.emit = emit
     }

@@ -37,7 +37,8 @@ final class ServerLink: TunnelConnectionDelegate {
         self.eventLoop = eventLoop
         self.driver = LinkDriver(
             role: .server, terms: Frame.Terms(), peerTerms: peerTerms,
-            isResumable: server.configuration.resumeWindow > .zero, eventLoop: eventLoop, delegate: session)
+            isResumable: server.configuration.resumeWindow > .zero, budget: session.memory, eventLoop: eventLoop,
+            delegate: session)
     }
 
     /// Whether a client may carry this link on, having shown this token.

@@ -17,6 +17,8 @@ final class ServerSession: LinkDelegate {
     let identity: ClientIdentity?
     private let server: ServerContext
     private let eventLoop: any EventLoop
+    /// For its windows and replay buffers.
+    let memory: MemoryBudget
     private let key: Int
     private var logger: Logger
     private var tunnels: [TunnelNumber: Tunnel] = [:]
@@ -35,6 +37,7 @@ final class ServerSession: LinkDelegate {
         _ server: ServerContext
     ) {
         self.server = server
+        self.memory = MemoryBudget(partOf: server.memory)
         self.eventLoop = eventLoop
         self.identity = identity
         self.key = key

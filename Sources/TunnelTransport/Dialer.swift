@@ -103,10 +103,20 @@ package struct Dialer: Sendable {
 extension ClientBootstrap {
     func tunnelConnectionOptions() -> ClientBootstrap {
         self.channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: TransportLimits.connectionReadBytes))
+            .channelOption(.tcpOption(.unsentLowWater), value: TransportLimits.unsentBytes)
+            .channelOption(.recvAllocator, value: ConnectionReadAllocator())
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(
                 .writeBufferWaterMark,
                 value: .init(low: TransportLimits.connectionLowWater, high: TransportLimits.connectionHighWater))
     }
+}
+
+extension NIOBSDSocket.Option {
+    /// `TCP_NOTSENT_LOWAT`, which NIO has no name for.
+    #if canImport(Darwin)
+    static let unsentLowWater = NIOBSDSocket.Option(rawValue: 0x201)
+    #else
+    static let unsentLowWater = NIOBSDSocket.Option(rawValue: 25)
+    #endif
 }

@@ -26,11 +26,12 @@ package final class LinkDriver {
     /// - Parameters:
     ///   - terms: What this side announced; the peer's are what the peer announced.
     ///   - isResumable: Whether another connection may carry it on.
+    ///   - budget: The session's.
     package init(
-        role: Link.Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool, eventLoop: any EventLoop,
-        delegate: any LinkDelegate
+        role: Link.Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool, budget: MemoryBudget,
+        eventLoop: any EventLoop, delegate: any LinkDelegate
     ) {
-        self.link = Link(role: role, terms: terms, peerTerms: peerTerms, isResumable: isResumable)
+        self.link = Link(role: role, terms: terms, peerTerms: peerTerms, isResumable: isResumable, budget: budget)
         self.eventLoop = eventLoop
         self.delegate = delegate
     }
@@ -83,6 +84,7 @@ package final class LinkDriver {
         let sockets = self.sockets.values
         self.sockets = [:]
         for socket in sockets { socket.linkEnded() }
+        self.link.end()
     }
 
     /// Sends a frame about tunnels.

@@ -1,6 +1,7 @@
 internal import struct NIOCore.ByteBuffer
 internal import class NIOPosix.ThreadSpecificVariable
 internal import OpenSSL
+internal import TunnelProtocol
 internal import WebSocketProtocol
 
 /// Buffers that every connection of one event loop uses in turn. Nothing lives here between two events of the loop, so
@@ -14,6 +15,7 @@ final class LoopScratch {
     private var ciphertext = ByteBuffer()
     private var compressed = ByteBuffer()
     private var maskingKeys = MaskingKeys()
+    private var attentiveUntil = Instant.now
 
     // Each thread sees its own value only.
     nonisolated(unsafe) private static let perThread = ThreadSpecificVariable<LoopScratch>()
@@ -24,6 +26,18 @@ final class LoopScratch {
         let scratch = LoopScratch()
         self.perThread.currentValue = scratch
         return scratch
+    }
+
+    // MARK: Attention
+
+    /// A small piece of a stream passed: somebody waits for it and for the next.
+    func passed(_ count: Int) {
+        if count <= TransportLimits.interactiveBytes { self.attentiveUntil = .now + TransportLimits.attention }
+    }
+
+    /// Bytes that one read of a socket may bring: while somebody waits for small pieces, no other socket holds the loop for long.
+    var readBytes: Int {
+        Instant.now < self.attentiveUntil ? TransportLimits.attentiveReadBytes : TransportLimits.connectionReadBytes
     }
 
     /// For bytes decrypted from a socket.

@@ -15,7 +15,9 @@ struct StreamReadAllocator: RecvByteBufferAllocator {
     private var smallReads = 0
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-        allocator.buffer(capacity: Self.sizes[self.level])
+        let size = Self.sizes[self.level]
+        guard size > TransportLimits.attentiveReadBytes else { return allocator.buffer(capacity: size) }
+        return allocator.buffer(capacity: min(size, LoopScratch.current.readBytes))
     }
 
     /// - Returns: `true`: the next read needs a buffer of its own.
@@ -34,5 +36,21 @@ struct StreamReadAllocator: RecvByteBufferAllocator {
             self.smallReads = 0
         }
         return true
+    }
+}
+
+/// The buffer a tunnel connection's socket is read into, used again and again.
+struct ConnectionReadAllocator: RecvByteBufferAllocator {
+    private var size = 0
+
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+        allocator.buffer(capacity: LoopScratch.current.readBytes)
+    }
+
+    /// - Returns: Whether the next read needs another buffer.
+    mutating func record(actualReadBytes: Int) -> Bool {
+        let before = self.size
+        self.size = LoopScratch.current.readBytes
+        return self.size != before
     }
 }

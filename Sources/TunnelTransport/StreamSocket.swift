@@ -97,7 +97,9 @@ package final class StreamSocket: ChannelDuplexHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let id = self.id, !self.hasEnded else { return }
-        self.takesBytes = self.link.send(self.unwrapInboundIn(data), on: id)
+        let bytes = self.unwrapInboundIn(data)
+        LoopScratch.current.passed(bytes.readableBytes)
+        self.takesBytes = self.link.send(bytes, on: id)
         self.link.sent()
     }
 
@@ -161,6 +163,7 @@ package final class StreamSocket: ChannelDuplexHandler {
             self.early.append(bytes.withoutPinning())
             return false
         }
+        LoopScratch.current.passed(bytes.readableBytes)
         self.unconfirmed += bytes.readableBytes
         // A socket that is behind holds what it is given; one that is not has taken it by the end of this turn.
         let isBehind = !self.isTouched && !channel.isWritable

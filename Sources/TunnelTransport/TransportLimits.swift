@@ -13,6 +13,10 @@ package enum TransportLimits {
     /// take the answer with it.
     static let lingering = TimeAmount.seconds(2)
 
+    /// For the next connection to stand, before a peer that asked for it gets its Close answered: a slow line needs a second or
+    /// two, and whoever asked does not wait for ever.
+    static let replacement = TimeAmount.seconds(5)
+
     /// Arrivals the kernel keeps for us while the loop is busy; it lowers the number to its own limit.
     static let backlog: Int32 = 1_024
 
@@ -28,6 +32,15 @@ package enum TransportLimits {
     /// read as one by the sender is decrypted and written as one here.
     static let connectionReadBytes = 264 * 1024
 
+    /// A piece of a stream that is no longer than this may be a keystroke or a request, and somebody waits for the answer.
+    static let interactiveBytes = 2 * 1024
+
+    /// After a small piece, for the next one: between two keystrokes passes less.
+    static let attention = Duration.milliseconds(500)
+
+    /// One read of any socket meanwhile: 64 KiB take a tenth of a millisecond to pass through.
+    static let attentiveReadBytes = 64 * 1024
+
     /// Plain text that is gathered before it is encrypted: one TLS record, which the first-level cache holds.
     static let stagingBytes = 16 * 1024
 
@@ -40,6 +53,10 @@ package enum TransportLimits {
 
     /// Bytes after which a connection's rate is looked at again: a tenth of a second at 10 MB/s.
     static let rateSampleBytes = 1 << 20
+
+    /// What the kernel takes of a tunnel connection beyond what it may send at once. What waits there can no longer be
+    /// overtaken, so it is little; less than this wakes the loop too often.
+    static let unsentBytes = 128 * 1024
 
     /// Ciphertext the socket has not taken at which no more frames are made, and at which they are again. What waits
     /// here can no longer be overtaken, so it is little.

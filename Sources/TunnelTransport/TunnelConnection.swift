@@ -23,8 +23,16 @@ package protocol TunnelConnectionDelegate: AnyObject {
     /// The server welcomed us (client role only): go on with `carry(_:peerReceived:)`.
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome)
     func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway)
+    /// The peer closes, and asks for another connection in place of this one (close 1012, 1013).
+    ///
+    /// - Returns: Whether this side closes once the next connection stands; otherwise it does at once.
+    func connectionIsToBeReplaced(_ connection: TunnelConnection) -> Bool
     /// The last call.
     func connection(_ connection: TunnelConnection, ended end: ConnectionEnd)
+}
+
+extension TunnelConnectionDelegate {
+    package func connectionIsToBeReplaced(_ connection: TunnelConnection) -> Bool { false }
 }
 
 /// One WebSocket after its opening handshake, carrying a link: bytes to messages to frames, and back.
@@ -46,6 +54,8 @@ package final class TunnelConnection: TransportUser {
     /// What streams have queued since the last flush.
     private var queuedPieces = 0
     private var end: ConnectionEnd?
+    /// The peer's Close, not answered before the next connection stands.
+    private var unansweredClose: ConnectionEnd?
     /// Bytes written since `rateSince`.
     private var rateBytes = 0
     private var rateSince = Instant.now
@@ -181,7 +191,7 @@ package final class TunnelConnection: TransportUser {
 
     package func transportEnded(_ end: TransportEnd) {
         self.timer?.cancel()
-        let end = self.end ?? .transport(end)
+        let end = self.end ?? self.unansweredClose ?? .transport(end)
         self.end = end
         let delegate = self.delegate
         self.delegate = nil
@@ -203,7 +213,13 @@ package final class TunnelConnection: TransportUser {
             case .pong:
                 break
             case .closed(let code, let reason):
-                self.finish(.closedByPeer(code, reason: reason), code ?? .normalClosure, "")
+                let end = ConnectionEnd.closedByPeer(code, reason: reason)
+                if code == .serviceRestart || code == .tryAgainLater, self.delegate?.connectionIsToBeReplaced(self) == true {
+                    self.unansweredClose = end
+                    self.transport.limit(to: TransportLimits.replacement, "the close handshake")
+                } else {
+                    self.finish(end, code ?? .normalClosure, "")
+                }
             case .violation(let violation):
                 self.finish(.violation(violation.sentence), violation.closeCode, violation.sentence)
             }

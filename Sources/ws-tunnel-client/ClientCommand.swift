@@ -71,6 +71,11 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Compress what streams send, where the server has it on too.", valueName: "on|off"))
     var compression = SwitchArgument.off
 
+    @Option(
+        help: ArgumentHelp(
+            "What streams on long lines and unacknowledged bytes may take; one stream gets a quarter.", valueName: "size"))
+    var memoryBudget = SizeArgument(argument: "256MiB")!
+
     @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
     var stateDir: String?
 
@@ -140,6 +145,7 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.links = self.links
         configuration.gracePeriod = self.gracePeriod.duration
         configuration.compression = self.compression == .on
+        configuration.memoryBudget = self.memoryBudget.bytes
         return configuration
     }
 }

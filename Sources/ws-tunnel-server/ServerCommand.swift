@@ -62,6 +62,11 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Compress what streams send, where the client has it on too.", valueName: "on|off"))
     var compression = SwitchArgument.off
 
+    @Option(
+        help: ArgumentHelp(
+            "What streams on long lines and unacknowledged bytes may take; one stream gets a quarter.", valueName: "size"))
+    var memoryBudget = SizeArgument(argument: "256MiB")!
+
     @Option(help: ArgumentHelp("Where the server keeps its own certificate.", valueName: "path"))
     var stateDir: String?
 
@@ -104,6 +109,7 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.keepalive = self.keepalive.duration
         configuration.resumeWindow = self.resumeWindow.duration
         configuration.gracePeriod = self.gracePeriod.duration
+        configuration.memoryBudget = self.memoryBudget.bytes
         configuration.maximumConnectionAge = self.maxConnectionAge.duration
         configuration.compression = self.compression == .on
         if self.plain {

@@ -48,6 +48,21 @@ import TunnelTransport
         }
     }
 
+    @Test(arguments: [1012, 1013] as [UInt16])
+    func `a peer that restarts is replaced before it is left`(code: UInt16) async throws {
+        try await Pair.run(resumeWindow: .seconds(2)) { pair in
+            let visitor = try await pair.visit()
+            try await visitor.exchange("hello")
+            pair.wire.tellClients([0x88, 2, UInt8(code >> 8), UInt8(code & 0xff)])
+            try await eventually { pair.client.statistics.connections == 2 }
+            try await visitor.exchange("still there")
+            #expect(pair.client.statistics.pauses == 0)
+            #expect(pair.server.statistics.pauses == 0)
+            #expect(pair.client.statistics.lostSessions == 0)
+            #expect(pair.client.statistics.openStreams == 1)
+        }
+    }
+
     @Test func `a session that nobody carries on is lost on both sides, and its streams with it`() async throws {
         try await Pair.run(resumeWindow: .milliseconds(300)) { pair in
             let visitor = try await pair.visit()

@@ -15,6 +15,8 @@ final class Wire: Sendable {
     private struct Inside {
         var state = State.carrying
         var channels: [any Channel] = []
+        /// Of those, the ones a client opened.
+        var arrivals: [any Channel] = []
         var listener: (any Channel)?
     }
 
@@ -31,6 +33,7 @@ final class Wire: Sendable {
                         let isWanted = inside.withLockedValue { inside in
                             guard inside.state != .refusing else { return false }
                             inside.channels += [near, far]
+                            inside.arrivals.append(near)
                             return true
                         }
                         guard isWanted else {
@@ -58,6 +61,13 @@ final class Wire: Sendable {
             return inside.channels
         }
         for channel in cut { channel.close(promise: nil) }
+    }
+
+    /// Says something to every client in the server's place.
+    func tellClients(_ bytes: [UInt8]) {
+        for channel in self.inside.withLockedValue({ $0.arrivals }) {
+            channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
+        }
     }
 
     func close() {

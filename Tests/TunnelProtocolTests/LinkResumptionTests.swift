@@ -7,9 +7,9 @@ import Testing
 struct LinkResumptionTests {
     private static let stream = StreamID(2)
 
-    private static func link(_ role: Link.Role, window: UInt64 = 1_000) -> Link {
+    private static func link(_ role: Link.Role, window: UInt64 = 1_000, budget: MemoryBudget = MemoryBudget()) -> Link {
         let terms = Frame.Terms(initialWindow: window, streams: 100)
-        return Link(role: role, terms: terms, peerTerms: terms)
+        return Link(role: role, terms: terms, peerTerms: terms, budget: budget)
     }
 
     /// A client to which the server has opened stream 2, with one frame received.
@@ -21,8 +21,8 @@ struct LinkResumptionTests {
     }
 
     /// A server that has opened stream 2, and sent its OPEN.
-    private static func server(window: UInt64 = 1_000) -> Link {
-        let link = link(.server, window: window)
+    private static func server(window: UInt64 = 1_000, budget: MemoryBudget = MemoryBudget()) -> Link {
+        let link = link(.server, window: window, budget: budget)
         #expect(link.open(tunnel: TunnelNumber(1), visitor: nil) == stream)
         #expect(link.outbound().count == 1)
         return link
@@ -206,7 +206,7 @@ struct LinkResumptionTests {
 
     @Test func `a link that keeps nothing goes on only where nothing was lost`() throws {
         let terms = Frame.Terms(initialWindow: 1_000, streams: 1)
-        let link = Link(role: .server, terms: terms, peerTerms: terms, isResumable: false)
+        let link = Link(role: .server, terms: terms, peerTerms: terms, isResumable: false, budget: MemoryBudget())
         #expect(try link.resume(peerReceived: 0) == 0)
         #expect(link.open(tunnel: TunnelNumber(1), visitor: nil) != nil)
         #expect(link.outbound().count == 1 && link.replay.bytes == 0)
@@ -249,10 +249,10 @@ struct LinkResumptionTests {
     // MARK: How much is kept
 
     @Test func `a full replay buffer stops DATA, then the other frames, and an acknowledgement lets them go on`() throws {
-        let link = Self.server(window: 1 << 30)
+        let link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
         let piece = ByteBuffer(repeating: 7, count: 1 << 20)
         var offered = 0
-        for _ in 0..<24 {
+        for _ in 0..<4 {
             _ = link.send(piece, on: Self.stream)
             offered += piece.readableBytes
         }
@@ -285,11 +285,27 @@ struct LinkResumptionTests {
             for frame in link.outbound() { if case .data(_, let payload) = frame { carried += payload.readableBytes } }
         }
         #expect(link.replay.bytes == 0 && !link.hasOutbound)
-        #expect(carried + (16 << 20) >= offered && link.streams[Self.stream]?.queuedBytes == 0)
+        #expect(carried + Limits.Implementation.replayBytes >= offered && link.streams[Self.stream]?.queuedBytes == 0)
+    }
+
+    @Test func `a replay buffer grows within its share of the budget, and gives back what it no longer needs`() throws {
+        let budget = MemoryBudget(bytes: 32 << 20)
+        let link = Self.server(window: 1 << 30, budget: budget)
+        for _ in 0..<100 { _ = link.send(ByteBuffer(repeating: 7, count: 1 << 20), on: Self.stream) }
+        _ = link.outbound()
+        #expect(link.replay.bytes >= budget.share && link.replay.bytes < budget.share + 2 * Limits.Implementation.dataFrameBytes)
+        #expect(budget.used == budget.share - Limits.Implementation.replayBytes)
+        let half = link.sent / 2
+        try link.acknowledge(half)
+        #expect(link.replay.allowance >= link.replay.bytes)
+        #expect(budget.used == link.replay.allowance - Limits.Implementation.replayBytes)
+        _ = link.outbound()
+        link.end()
+        #expect(budget.used == 0)
     }
 
     @Test func `a stream behind a full replay buffer is held back, and says when it takes bytes again`() throws {
-        let link = Self.server(window: 1 << 30)
+        let link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
         let piece = ByteBuffer(repeating: 7, count: Limits.Implementation.dataFrameBytes)
         var pieces = 0
         while pieces < 1_000 {
@@ -299,7 +315,7 @@ struct LinkResumptionTests {
             guard !takesMore else { continue }
             guard link.nextEvent() == .sendable(Self.stream) else { break }
         }
-        #expect(pieces < 70, "16 MiB and one queue")
+        #expect(pieces < 12, "2 MiB and one queue")
         try link.acknowledge(link.sent)
         _ = link.outbound()
         #expect(link.nextEvent() == .sendable(Self.stream))

@@ -9,7 +9,7 @@ struct LinkTests {
 
     private static func link(_ role: Link.Role, window: UInt64 = 1_000, streams: UInt64 = 10) -> Link {
         let terms = Frame.Terms(initialWindow: window, streams: streams)
-        return Link(role: role, terms: terms, peerTerms: terms)
+        return Link(role: role, terms: terms, peerTerms: terms, budget: MemoryBudget())
     }
 
     /// A client to which the server has opened stream 2.

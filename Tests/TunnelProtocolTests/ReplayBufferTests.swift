@@ -10,7 +10,7 @@ struct ReplayBufferTests {
     }
 
     private static func buffer(holding count: UInt64, payload: Int? = nil) -> ReplayBuffer {
-        var buffer = ReplayBuffer(keeps: true)
+        var buffer = ReplayBuffer(keeps: true, budget: MemoryBudget())
         for number in 0..<count { buffer.append(frame(number, payload: payload)) }
         return buffer
     }
@@ -70,7 +70,7 @@ struct ReplayBufferTests {
     }
 
     @Test func `a buffer that keeps nothing counts, and can only go on where nothing was lost`() throws {
-        var buffer = ReplayBuffer(keeps: false)
+        var buffer = ReplayBuffer(keeps: false, budget: MemoryBudget())
         for number in 0..<10 as Range<UInt64> { buffer.append(Self.frame(number, payload: 100)) }
         #expect(buffer.sent == 10 && buffer.bytes == 0)
         try buffer.acknowledge(4)
@@ -84,7 +84,7 @@ struct ReplayBufferTests {
     @Test(arguments: 0..<100 as Range<UInt64>)
     func `it does what a list of all frames ever sent would do`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        var buffer = ReplayBuffer(keeps: true)
+        var buffer = ReplayBuffer(keeps: true, budget: MemoryBudget())
         var all: [Link.Outbound] = []
         var acknowledged = 0
         var next = 0

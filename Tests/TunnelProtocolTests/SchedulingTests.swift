@@ -16,7 +16,7 @@ struct SchedulingTests {
         init(window: UInt64 = 1 << 40) {
             self.link = Link(
                 role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(initialWindow: window),
-                isResumable: false)
+                isResumable: false, budget: MemoryBudget())
         }
 
         mutating func open() throws -> StreamID {

@@ -24,15 +24,17 @@ final class SimulatedEnd {
     /// 0 for the client, 1 for the server.
     let side: Int
     let link: Link
+    private let initialWindow: Int
     weak var peer: SimulatedEnd?
     private(set) var streams: [StreamID: Stream] = [:]
     private(set) var resets = 0
     /// What went wrong; looked at once, at the end: expectations inside of the loops are slow.
     private(set) var complaints: [String] = []
 
-    init(side: Int, terms: Frame.Terms, peerTerms: Frame.Terms) {
+    init(side: Int, terms: Frame.Terms, peerTerms: Frame.Terms, budget: MemoryBudget) {
         self.side = side
-        self.link = Link(role: side == 0 ? .client : .server, terms: terms, peerTerms: peerTerms)
+        self.initialWindow = Int(terms.initialWindow)
+        self.link = Link(role: side == 0 ? .client : .server, terms: terms, peerTerms: peerTerms, budget: budget)
         self.link.roundTripMeasured(.milliseconds(100))
     }
 
@@ -134,7 +136,7 @@ final class SimulatedEnd {
         if !isRight { self.complain("wrong bytes on \(id), \(bytes.readableBytes) from \(stream.received)") }
         stream.received += bytes.readableBytes
         stream.untaken += bytes.readableBytes
-        if stream.untaken > Limits.Implementation.maximumWindowBytes { self.complain("\(id) holds too much") }
+        if stream.untaken > max(self.initialWindow, self.link.budget.share) { self.complain("\(id) holds too much") }
         self.streams[id] = stream
     }
 
@@ -163,7 +165,10 @@ final class SimulatedEnd {
         if self.link.streamCount != 0 { self.complain("streams are left") }
         if self.link.nextOutbound() != nil { self.complain("something is left to send") }
         if self.link.sent != peer.link.received { self.complain("\(self.link.sent) sent, \(peer.link.received) received") }
-        if self.link.windowBudget != Limits.Implementation.linkWindowBudgetBytes { self.complain("window budget") }
+        let grown = self.link.replay.allowance - Limits.Implementation.replayBytes
+        if self.link.budget.used != grown { self.complain("\(self.link.budget.used) bytes of the budget taken, \(grown) in use") }
+        self.link.end()
+        if self.link.budget.used != 0 { self.complain("the budget is not given back") }
         if self.link.isFlooded { self.complain("flooded") }
         for (id, stream) in self.streams where !stream.wasReset && peer.streams[id]?.wasReset != true {
             if stream.sent != peer.streams[id]?.received { self.complain("\(id): \(stream.sent) sent, not all received") }

@@ -80,8 +80,14 @@ struct SimulatedSession {
         self.terms = terms
         self.load = load
         self.resets = load == .usual && random.chance(30)
+        // From hardly more than each has from its start to more than is ever asked for.
+        let budgets = (0..<2).map { _ in [40_000, 12 << 20, 256 << 20].randomElement(using: &random) ?? 0 }
         self.random = random
-        self.ends = (0..<2).map { SimulatedEnd(side: $0, terms: terms[$0], peerTerms: terms[1 - $0]) }
+        self.ends = (0..<2).map {
+            SimulatedEnd(
+                side: $0, terms: terms[$0], peerTerms: terms[1 - $0],
+                budget: MemoryBudget(partOf: MemoryBudget(bytes: budgets[$0])))
+        }
         for side in 0..<2 {
             self.ends[side].peer = self.ends[1 - side]
             // A fast line: frames as large as they may be.
@@ -118,12 +124,14 @@ struct SimulatedSession {
         }
         for end in self.ends {
             self.tally.fullestReplay = max(self.tally.fullestReplay, end.link.replay.bytes)
-            if end.link.replay.bytes > Self.replayBound { end.complain("the replay buffer holds \(end.link.replay.bytes) bytes") }
+            if end.link.replay.bytes > Self.replayBound(end.link) { end.complain("the replay buffer holds \(end.link.replay.bytes) bytes") }
         }
     }
 
-    private static let replayBound = Limits.Implementation.replayBytes + Limits.Implementation.replayReserveBytes
-        + Limits.Implementation.dataFrameBytes + Limits.Implementation.keptFrameBytes
+    private static func replayBound(_ link: Link) -> Int {
+        max(Limits.Implementation.replayBytes, link.budget.share) + Limits.Implementation.replayReserveBytes
+            + Limits.Implementation.dataFrameBytes + Limits.Implementation.keptFrameBytes
+    }
 
     private mutating func usualStep(_ side: Int) {
         let end = self.ends[side]

@@ -80,6 +80,16 @@ final class Spawner: @unchecked Sendable {
         }
         posix_spawn_file_actions_adddup2(&actions, output.writing, 1)
         posix_spawn_file_actions_adddup2(&actions, error.writing, 2)
+        #if os(Linux)
+        // Event loops of this process do not keep their sockets from children; one that a child holds stays open when it is closed
+        // here, and nobody hears of its end.
+        // The C library's header hides the function from Swift.
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else {
+            throw Failure("this C library is older than glibc 2.34")
+        }
+        _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, 3)
+        #endif
         // The child gets the signals as a shell would give them, whatever this process does with them.
         var defaults = sigset_t()
         sigfillset(&defaults)
