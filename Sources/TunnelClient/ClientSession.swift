@@ -173,6 +173,9 @@ final class ClientSession: LinkDelegate {
                 "server": "\(self.configuration.server)", "agent": "\(welcome.agent)", "session": "\(welcome.session)",
             ])
         self.emit(.connected(server: "\(self.configuration.server)"))
+        if self.configuration.compression, link.connection?.isCompressed == false {
+            self.logger.notice("nothing is compressed: the server has --compression off")
+        }
         guard !self.isStopping else { return self.leaveIfQuiet() }
         for number in self.tunnels.keys.sorted(by: { $0.value < $1.value }) { self.listen(number) }
         for link in self.links.dropFirst() { link.dial() }

@@ -91,6 +91,9 @@ package final class TunnelConnection: TransportUser {
         self.eventLoop = eventLoop
     }
 
+    /// Both ends agreed on compression.
+    package var isCompressed: Bool { self.webSocket.compression != nil }
+
     /// The shortest round trip measured.
     package var roundTrip: Duration? { self.connection.roundTrip }
 

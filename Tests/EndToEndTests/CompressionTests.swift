@@ -16,8 +16,7 @@ struct CompressionTests {
             let visitor = try stage.visit(tunnel.port)
             let text = (0..<20_000).map { "line \($0 * 7919 % 20_000) of a text that goes there and back\n" }.joined()
             let before = cutter.bytes
-            let sender = Thread { try? visitor.send(text) }
-            sender.start()
+            Thread.detachNewThread { try? visitor.send(text) }
             let received = try visitor.receiveText(text.utf8.count)
             #expect(received == text)
             let passed = cutter.bytes - before
@@ -26,6 +25,8 @@ struct CompressionTests {
             } else {
                 #expect(passed > 2 * text.utf8.count)
             }
+            let complaints = tunnel.client.count(ofLinesContaining: "the server has --compression off")
+            #expect(complaints == (server == "off" && client == "on" ? 1 : 0))
         }
     }
 
