@@ -81,6 +81,45 @@ import TunnelTransport
         }
     }
 
+    @Test(arguments: ["key", "another"])
+    func `a client of the same id takes over only with the same key`(key: String) async throws {
+        try await Pair.run(resumeWindow: .seconds(30)) { pair in
+            let visitor = try await pair.visit()
+            try await visitor.exchange("hello")
+            pair.wire.set(.refusing)
+            try await eventually { pair.server.statistics.pausedSessions == 1 }
+
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ws-tunnel-\(UUID())").path
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let (ends, announce) = AsyncStream<Bool>.makeStream()
+            let exposure = Exposure(service: .tcp(host: "127.0.0.1", port: 9), remotePort: UInt16(pair.port))
+            let second = Client(
+                ClientConfiguration(
+                    server: try ServerURL("ws://127.0.0.1:\(pair.serverPort)"), key: key, exposures: [exposure],
+                    stateFolder: StateFolder(path: folder), clientID: "one and the same", gracePeriod: .zero),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ) { event in
+                if case .tunnel = event { announce.yield(true) }
+            }
+            let running = Task {
+                defer { announce.finish() }
+                try await second.run()
+            }
+            var tookOver = false
+            for await isOpen in ends { tookOver = isOpen; break }
+            #expect(tookOver == (key == "key"))
+            if key == "key" {
+                #expect(pair.server.statistics.sessions == 1)
+            } else {
+                pair.wire.set(.carrying)
+                try await visitor.exchange("still there")
+                #expect(pair.client.statistics.lostSessions == 0)
+            }
+            second.stop()
+            _ = try? await running.value
+        }
+    }
+
     @Test func `a session that ends in order is not lost`() async throws {
         try await Pair.run(resumeWindow: .seconds(2)) { pair in
             pair.client.stop()
@@ -108,6 +147,8 @@ private struct Pair {
     let server: Server
     let client: Client
     let wire: Wire
+    /// The server's own, past the wire.
+    let serverPort: Int
     let port: Int
 
     static func run(resumeWindow: Duration, _ body: (Pair) async throws -> Void) async throws {
@@ -125,7 +166,7 @@ private struct Pair {
         let (ready, announceReady) = AsyncStream<UInt16>.makeStream()
         let server = Server(
             ServerConfiguration(
-                keys: ["key"], listen: ListenAddress(host: "127.0.0.1", port: 0), bind: "127.0.0.1", security: .plain,
+                keys: ["key", "another"], listen: ListenAddress(host: "127.0.0.1", port: 0), bind: "127.0.0.1", security: .plain,
                 stateFolder: StateFolder(path: folder), resumeWindow: resumeWindow, gracePeriod: .zero), logger: logger
         ) { event in
             if case .ready(let address, _) = event { announceReady.yield(address.port) }
@@ -137,7 +178,8 @@ private struct Pair {
         }
         defer { server.stop() }
         var ports = ready.makeAsyncIterator()
-        let wire = try await Wire(to: Int(try #require(await ports.next())))
+        let serverPort = Int(try #require(await ports.next()))
+        let wire = try await Wire(to: serverPort)
         defer { wire.close() }
 
         let (tunnels, announceTunnel) = AsyncStream<String>.makeStream()
@@ -145,7 +187,7 @@ private struct Pair {
         let client = Client(
             ClientConfiguration(
                 server: try ServerURL("ws://127.0.0.1:\(wire.port)"), key: "key", exposures: [exposure],
-                stateFolder: StateFolder(path: folder), gracePeriod: .zero), logger: logger
+                stateFolder: StateFolder(path: folder), clientID: "one and the same", gracePeriod: .zero), logger: logger
         ) { event in
             if case .tunnel(_, let url, _) = event { announceTunnel.yield(url) }
         }
@@ -158,7 +200,7 @@ private struct Pair {
         let url = try #require(await urls.next())
         let port = try #require(url.split(separator: ":").last.flatMap { Int($0) })
 
-        try await body(Pair(server: server, client: client, wire: wire, port: port))
+        try await body(Pair(server: server, client: client, wire: wire, serverPort: serverPort, port: port))
         client.stop()
         try await connecting.value
         server.stop()

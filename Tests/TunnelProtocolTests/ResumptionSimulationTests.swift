@@ -34,6 +34,15 @@ struct ResumptionSimulationTests {
         for seed in seeds { _ = Self.run(seed, .heavy) }
     }
 
+    /// Sessions of one process, and links of one session, live and die beside each other, within budgets that are too small for all.
+    @Test(arguments: groups(of: 10, upTo: (number("WS_TUNNEL_SEEDS") ?? 2_000) / 20))
+    func `links that share a budget neither lose nor hold more than there is`(seeds: Range<UInt64>) {
+        for seed in seeds {
+            let world = SimulatedWorld(seed: seed)
+            for complaint in world.run().prefix(3) { Issue.record("WS_TUNNEL_SEED=\(seed) (world): \(complaint)") }
+        }
+    }
+
     @Test func `a seed replays`() {
         for seed in 0..<5 as Range<UInt64> { #expect(Self.run(seed, .usual) == Self.run(seed, .usual)) }
     }

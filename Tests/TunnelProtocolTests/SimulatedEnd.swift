@@ -159,16 +159,26 @@ final class SimulatedEnd {
         }
     }
 
+    /// What its windows and its replay buffer have of the budget.
+    private var grown: Int {
+        self.link.streams.values.reduce(self.link.replay.allowance - Limits.Implementation.replayBytes) {
+            $0 + $1.window.size - self.initialWindow
+        }
+    }
+
+    /// What the links of one side have of their budget is what is taken of it, and never more than there is.
+    func checkBudget(_ ends: [SimulatedEnd]) {
+        let (used, grown) = (self.link.budget.used, ends.reduce(0) { $0 + $1.grown })
+        if used != grown { self.complain("\(used) bytes of the budget taken, \(grown) in use") }
+        if used > self.link.budget.bytes { self.complain("\(used) bytes of the budget's \(self.link.budget.bytes) taken") }
+    }
+
     /// When all is said nothing is left.
     func checkEnd() {
         guard let peer = self.peer else { return self.complain("alone") }
         if self.link.streamCount != 0 { self.complain("streams are left") }
         if self.link.nextOutbound() != nil { self.complain("something is left to send") }
         if self.link.sent != peer.link.received { self.complain("\(self.link.sent) sent, \(peer.link.received) received") }
-        let grown = self.link.replay.allowance - Limits.Implementation.replayBytes
-        if self.link.budget.used != grown { self.complain("\(self.link.budget.used) bytes of the budget taken, \(grown) in use") }
-        self.link.end()
-        if self.link.budget.used != 0 { self.complain("the budget is not given back") }
         if self.link.isFlooded { self.complain("flooded") }
         for (id, stream) in self.streams where !stream.wasReset && peer.streams[id]?.wasReset != true {
             if stream.sent != peer.streams[id]?.received { self.complain("\(id): \(stream.sent) sent, not all received") }

@@ -70,7 +70,8 @@ struct SimulatedSession {
     private var formerToken: UInt64?
     private var serverAttempt: UInt64 = 0
 
-    init(seed: UInt64, load: Load = .usual) {
+    /// - Parameter budgets: Each side's, shared with other links; its own by default.
+    init(seed: UInt64, load: Load = .usual, budgets: [MemoryBudget]? = nil) {
         var random = SplitMix64(seed: seed)
         let windows: [UInt64] = load == .heavy ? [4 << 20, 16 << 20] : [1, 7, 100, 1_000, 5_000, 70_000]
         let terms = (0..<2).map { _ in
@@ -81,12 +82,12 @@ struct SimulatedSession {
         self.load = load
         self.resets = load == .usual && random.chance(30)
         // From hardly more than each has from its start to more than is ever asked for.
-        let budgets = (0..<2).map { _ in [40_000, 12 << 20, 256 << 20].randomElement(using: &random) ?? 0 }
+        let own = (0..<2).map { _ in
+            MemoryBudget(partOf: MemoryBudget(bytes: [40_000, 12 << 20, 256 << 20].randomElement(using: &random) ?? 0))
+        }
         self.random = random
         self.ends = (0..<2).map {
-            SimulatedEnd(
-                side: $0, terms: terms[$0], peerTerms: terms[1 - $0],
-                budget: MemoryBudget(partOf: MemoryBudget(bytes: budgets[$0])))
+            SimulatedEnd(side: $0, terms: terms[$0], peerTerms: terms[1 - $0], budget: (budgets ?? own)[$0])
         }
         for side in 0..<2 {
             self.ends[side].peer = self.ends[1 - side]
@@ -104,9 +105,18 @@ struct SimulatedSession {
     /// The whole life of one session: at work, at rest with streams still open, at work again, at its end.
     mutating func run() {
         for _ in 0..<300 { self.step() }
+        self.rest()
+        for _ in 0..<75 { self.step() }
+        self.finish()
+        for end in self.ends { end.checkBudget([end]) }
+    }
+
+    mutating func rest() {
         self.settle(finishing: false)
         for end in self.ends { end.checkRest() }
-        for _ in 0..<75 { self.step() }
+    }
+
+    mutating func finish() {
         self.settle(finishing: true)
         for end in self.ends { end.checkEnd() }
         self.tally.resets = self.ends.reduce(0) { $0 + $1.resets }
@@ -115,7 +125,7 @@ struct SimulatedSession {
 
     // MARK: Steps
 
-    private mutating func step() {
+    mutating func step() {
         self.now = self.now + .milliseconds(Int.random(in: 0...10, using: &self.random))
         let side = Int.random(in: 0..<2, using: &self.random)
         switch self.load {
