@@ -131,6 +131,16 @@ enum Package {
         }
     }
 
+    @Test func `the map of the WebSocket's rules names files that are there`() throws {
+        let map = "\(Package.folder)/Sources/WebSocketProtocol/Documentation.docc/Conformance.md"
+        let quoted = try String(contentsOfFile: map, encoding: .utf8).components(separatedBy: "`")
+            .enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+        let sources = quoted.filter { $0.hasSuffix(".swift") }.map { "Sources/WebSocketProtocol/\($0)" }
+        let tests = quoted.filter { $0.hasSuffix("Tests") && !$0.contains("/") }.map { "Tests/WebSocketProtocolTests/\($0).swift" }
+        #expect(sources.count > 20 && tests.count > 20)
+        for path in Set(sources + tests) { #expect(Package.files.contains(path), "\(path) is not there") }
+    }
+
     @Test func `the top holds what was agreed`() {
         let entries = Set(Package.files.map { String($0.split(separator: "/")[0]) }.filter { !$0.hasPrefix(".") })
         #expect(entries.subtracting(Laws.top).isEmpty)
