@@ -59,6 +59,11 @@ let package = Package(
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
+        // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
+        .target(
+            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", nioCore], path: "Tests/FuzzTargets",
+            swiftSettings: strict),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
             name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
             swiftSettings: strict),
@@ -91,3 +96,9 @@ package.targets += [
         path: "Tests/ws-tunnel-bench", swiftSettings: strict),
 ]
 #endif
+
+// libFuzzer is linked in with `-sanitize=fuzzer`, so only Tests/fuzz can build this one.
+if Context.environment["WS_TUNNEL_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(name: "Fuzzer", dependencies: ["FuzzTargets"], path: "Tests/Fuzzer", swiftSettings: strict))
+}
