@@ -97,7 +97,7 @@ package struct Dialer: Sendable {
 extension ClientBootstrap {
     func tunnelConnectionOptions() -> ClientBootstrap {
         self.channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: TransportLimits.connectionReadBytes))
+            .channelOption(.recvAllocator, value: ConnectionReadAllocator())
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(
                 .writeBufferWaterMark,

@@ -19,8 +19,7 @@ package enum Listeners {
             .listenerOptions(failed)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: TransportLimits.connectionReadBytes))
+            .childChannelOption(.recvAllocator, value: ConnectionReadAllocator())
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(
                 .writeBufferWaterMark,
