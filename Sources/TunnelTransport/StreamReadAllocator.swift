@@ -38,19 +38,3 @@ struct StreamReadAllocator: RecvByteBufferAllocator {
         return true
     }
 }
-
-/// The buffer a tunnel connection's socket is read into, used again and again.
-struct ConnectionReadAllocator: RecvByteBufferAllocator {
-    private var size = 0
-
-    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-        allocator.buffer(capacity: LoopScratch.current.readBytes)
-    }
-
-    /// - Returns: Whether the next read needs another buffer.
-    mutating func record(actualReadBytes: Int) -> Bool {
-        let before = self.size
-        self.size = LoopScratch.current.readBytes
-        return self.size != before
-    }
-}

@@ -28,7 +28,7 @@ package enum TransportLimits {
     /// socket in one write; the second-level cache holds it.
     static let plaintextBytes = 264 * 1024
 
-    /// One read of a tunnel connection's socket: a whole DATA frame with the overhead of its TLS records, so that what was
+    /// One read of a busy tunnel connection's socket: a whole DATA frame with the overhead of its TLS records, so that what was
     /// read as one by the sender is decrypted and written as one here.
     static let connectionReadBytes = 264 * 1024
 

@@ -51,6 +51,9 @@ package final class TunnelConnection: TransportUser {
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
     private var isFlushing = false
+    /// The payload of the latest Ping that has not been answered. RFC 6455 §5.5.3 lets the answers to those before it fall away,
+    /// so a peer that asks and does not read leaves nothing else here.
+    private var owedPong: ByteBuffer?
     /// What streams have queued since the last flush.
     private var queuedPieces = 0
     private var end: ConnectionEnd?
@@ -209,9 +212,8 @@ package final class TunnelConnection: TransportUser {
             case .payload(let part):
                 self.receive(part, now)
             case .ping(let payload):
-                self.writer.write(to: self.transport) { key, buffer in
-                    self.webSocket.encodePong(payload, maskingKey: key, into: &buffer)
-                }
+                // A copy: the few bytes must not keep all that was read with them.
+                self.owedPong = ByteBuffer(bytes: payload.readableBytesView)
                 self.scheduleFlush()
             case .pong:
                 break
@@ -290,6 +292,12 @@ package final class TunnelConnection: TransportUser {
 
     /// - Returns: Whether nothing is left to write.
     private func writeFrames() -> Bool {
+        if let payload = self.owedPong {
+            self.owedPong = nil
+            self.writer.write(to: self.transport) { key, buffer in
+                self.webSocket.encodePong(payload, maskingKey: key, into: &buffer)
+            }
+        }
         while self.writer.pendingBytes < TransportLimits.flushBytes {
             if let frame = self.connection.nextOutbound() {
                 self.writer.write(frame, to: self.transport)
@@ -370,6 +378,7 @@ extension TunnelConnection {
         let transport: ReleasedTransport
         let webSocket: WebSocketConnection
         let connection: LinkConnection
+        let owedPong: ByteBuffer?
     }
 
     /// Carries a greeted connection of the server's over to another event loop, where the session it asks for lives.
@@ -384,7 +393,8 @@ extension TunnelConnection {
         self.end = .closedHere
         self.delegate = nil
         let arrival = NIOLoopBoundBox<TunnelConnection?>.makeEmptyBox(valueType: TunnelConnection.self, eventLoop: eventLoop)
-        let luggage = Luggage(transport: transport, webSocket: self.webSocket, connection: self.connection)
+        let luggage = Luggage(
+            transport: transport, webSocket: self.webSocket, connection: self.connection, owedPong: self.owedPong)
         ClientBootstrap(group: eventLoop)
             .tunnelConnectionOptions()
             .channelInitializer { channel in
@@ -393,6 +403,7 @@ extension TunnelConnection {
                     let connection = TunnelConnection(
                         transport: transport, role: .server, webSocket: luggage.webSocket,
                         connection: luggage.connection, eventLoop: channel.eventLoop)
+                    connection.owedPong = luggage.owedPong
                     transport.hand(to: connection)
                     try channel.pipeline.syncOperations.addHandler(transport)
                     transport.limit(to: TransportLimits.greeting, "the greeting")

@@ -36,7 +36,7 @@ import Testing
             let echo = try stage.echo()
             let program = try stage.start(
                 "prlimit",
-                ["--nofile=200", "\(Toolchain.programs)/ws-tunnel-server", "--listen", "127.0.0.1:0", "--bind", "127.0.0.1", "--json"],
+                ["--nofile=256", "\(Toolchain.programs)/ws-tunnel-server", "--listen", "127.0.0.1:0", "--bind", "127.0.0.1", "--json"],
                 environment: ["SOCKETS_API_KEY": stage.key])
             let server = Server(
                 program: program, port: try program.event("ready").port("listen"), fingerprint: nil, isPlain: false)
@@ -44,7 +44,7 @@ import Testing
             let first = try stage.visit(tunnel.port)
             try exchange(first)
             // The kernel takes them all; the server has descriptors for some of them.
-            let crowd = try (0..<400).map { _ in try stage.visit(tunnel.port) }
+            let crowd = try (0..<500).map { _ in try stage.visit(tunnel.port) }
             try exchange(crowd[0])
 
             let (start, before) = (Date(), try program.processorSeconds())

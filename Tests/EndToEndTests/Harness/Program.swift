@@ -144,11 +144,16 @@ final class Program: @unchecked Sendable {
     // MARK: What it costs
 
     /// Resident memory in bytes.
-    func residentBytes() throws -> Int {
+    func residentBytes() throws -> Int { try self.memory("VmRSS:") }
+
+    /// The most that was ever resident, in bytes.
+    func peakResidentBytes() throws -> Int { try self.memory("VmHWM:") }
+
+    private func memory(_ name: String) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(self.pid)/status", encoding: .utf8)
-        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
             let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
-        else { throw Failure("/proc/\(self.pid)/status has no VmRSS") }
+        else { throw Failure("/proc/\(self.pid)/status has no \(name)") }
         return kibibytes * 1024
     }
 

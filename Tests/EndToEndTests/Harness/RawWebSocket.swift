@@ -49,6 +49,13 @@ struct RawWebSocket {
         return Welcome(session: session, token: token, received: Int(received))
     }
 
+    /// A number below 2^30, as the tunnel protocol writes it.
+    static func varint(_ value: Int) -> [UInt8] {
+        if value < 0x40 { return [UInt8(value)] }
+        if value < 0x4000 { return [0x40 | UInt8(value >> 8), UInt8(value & 0xFF)] }
+        return [0x80 | UInt8(value >> 24), UInt8(value >> 16 & 0xFF), UInt8(value >> 8 & 0xFF), UInt8(value & 0xFF)]
+    }
+
     /// Key, length, value, and so on; numbers below 16,384.
     static func parameters(_ bytes: ArraySlice<UInt8>) throws -> [Int: [UInt8]] {
         var rest = bytes
@@ -99,6 +106,11 @@ struct RawWebSocket {
         frame += mask
         frame += isMasked ? payload.enumerated().map { $1 ^ mask[$0 % 4] } : payload
         try self.connection.send(frame)
+    }
+
+    /// One frame of 126 to 65,535 bytes, with a mask of zeros: masking many megabytes would take the test's time.
+    func sendBulk(_ payload: [UInt8], first: UInt8 = 0x82) throws {
+        try self.connection.send([first, 0xFE, UInt8(payload.count >> 8), UInt8(payload.count & 0xFF), 0, 0, 0, 0] + payload)
     }
 
     /// Several proper messages in one write.
