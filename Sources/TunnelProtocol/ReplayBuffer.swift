@@ -51,8 +51,14 @@ struct ReplayBuffer {
     }
 
     /// The peer has received so many frames.
+    ///
+    /// - Throws: When it cannot have: of those kept, it has only what this connection has carried.
     mutating func acknowledge(_ count: UInt64) throws(PeerViolation) {
-        try self.check(count)
+        try self.check(count, atMost: self.keeps ? self.acknowledged + UInt64(self.carried) : self.sent)
+        self.forget(upTo: count)
+    }
+
+    private mutating func forget(upTo count: UInt64) {
         guard self.keeps else {
             self.acknowledged = count
             return
@@ -81,22 +87,21 @@ struct ReplayBuffer {
     /// - Returns: The bytes that have to be sent again.
     mutating func rewind(to count: UInt64) throws(PeerViolation) -> Int {
         try self.checkResumption(count)
-        try self.acknowledge(count)
+        self.forget(upTo: count)
         self.carried = 0
         return self.frames.reduce(0) { if case .data(_, let payload) = $1 { $0 + payload.readableBytes } else { $0 } }
     }
 
     /// - Throws: When no honest peer can have received so many.
-    func check(_ count: UInt64) throws(PeerViolation) {
-        guard count >= self.acknowledged, count <= self.sent else {
-            throw PeerViolation(
-                .acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(self.sent) possible")
+    private func check(_ count: UInt64, atMost most: UInt64) throws(PeerViolation) {
+        guard count >= self.acknowledged, count <= most else {
+            throw PeerViolation(.acknowledgement, "\(count) frames acknowledged, between \(self.acknowledged) and \(most) possible")
         }
     }
 
     /// - Throws: When another connection cannot go on from there: what is not kept cannot be sent again.
     func checkResumption(_ count: UInt64) throws(PeerViolation) {
-        try self.check(count)
+        try self.check(count, atMost: self.sent)
         guard self.keeps || count == self.sent else {
             throw PeerViolation(.acknowledgement, "\(count) frames received of \(self.sent), and none is kept to be sent again")
         }

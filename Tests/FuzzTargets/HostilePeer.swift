@@ -194,6 +194,7 @@ final class HostilePeer {
             self.account(for: output)
         case .acknowledgement(let count):
             try self.link?.acknowledge(count)
+            try require(self.acknowledged...self.next ~= Int(count), "\(count) frames acknowledged, with \(self.next) carried")
             self.acknowledged = Int(count)
         case .goAway: break
         case .roundTrip(let roundTrip): self.link?.roundTripMeasured(roundTrip)

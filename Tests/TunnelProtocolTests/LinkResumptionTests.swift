@@ -204,6 +204,21 @@ struct LinkResumptionTests {
         #expect(link.outbound() == [.data(Self.stream, Self.bytes(0..<4))])
     }
 
+    @Test func `what this connection has not sent again yet cannot be acknowledged`() throws {
+        let link = Self.server()
+        for number in 0..<4 { _ = link.send(Self.bytes(0..<number + 1), on: Self.stream); _ = link.outbound() }
+        link.suspend()
+        _ = try link.resume(peerReceived: 1)
+        #expect(violation { try link.acknowledge(2) } == .acknowledgement)
+        #expect(link.nextOutbound() == .data(Self.stream, Self.bytes(0..<1)))
+        try link.acknowledge(2)
+        #expect(violation { try link.acknowledge(3) } == .acknowledgement)
+        // Another connection may say so: what it names may have come on the one before.
+        link.suspend()
+        _ = try link.resume(peerReceived: 3)
+        #expect(link.outbound() == [.data(Self.stream, Self.bytes(0..<3)), .data(Self.stream, Self.bytes(0..<4))])
+    }
+
     @Test func `a link that keeps nothing goes on only where nothing was lost`() throws {
         let terms = Frame.Terms(initialWindow: 1_000, streams: 1)
         let link = Link(role: .server, terms: terms, peerTerms: terms, isResumable: false, budget: MemoryBudget())
