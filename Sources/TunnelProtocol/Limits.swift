@@ -46,8 +46,12 @@ package enum Limits {
         package static let crowdedQueueBytes = 16 * 1024
         package static let linkQueueBytes = 16 << 20
 
-        /// Payload of one DATA frame while its stream is alone: all that one read of a socket gives.
-        package static let dataFrameBytes = 256 * 1024
+        /// Payload of one DATA frame while its stream is alone: all that one read of a socket gives. With its own header and the
+        /// WebSocket's, 23 bytes at most, it fills 16 TLS records and does not begin a 17th.
+        package static let dataFrameBytes = 256 * 1024 - frameHeaderBytes
+
+        /// Room left for both headers of a frame where its size is chosen.
+        package static let frameHeaderBytes = 32
 
         /// Payload of one DATA frame while other streams wait too, and the share of one turn, as long as the line's rate is not
         /// known or low: 16 KiB take 13 ms at 10 Mbit/s, so nobody waits longer than that behind each other stream.

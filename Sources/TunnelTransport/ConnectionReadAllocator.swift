@@ -1,48 +1,23 @@
 internal import NIOCore
 
-/// The buffer that a tunnel connection's socket is read into.
+/// The buffers that tunnel connections' sockets are read into.
 ///
-/// Its bytes are decrypted or copied at once, so the channel keeps one buffer and reads into it again and again; and it keeps it
-/// while nothing comes. So a connection begins with a small one: a stranger who sends a byte, or a client that is idle, does
-/// not hold what bulk needs. A buffer that is filled makes the next one larger, many nearly empty ones in a row make it smaller. The
-/// largest is not used while the loop is attentive to small pieces.
+/// Their bytes are decrypted or copied at once, so all connections of a loop read into one large buffer in turn: an idle connection
+/// holds none of it, and a stranger who sends a byte costs what the first read needs. `TransportHandler` gives the buffer back after
+/// each read; nobody else reads from such a socket.
 struct ConnectionReadAllocator: RecvByteBufferAllocator {
-    /// 2 KiB hold a request and a ClientHello. Two full reads on, the buffer is as large as bulk wants it.
-    private static let sizes = [2 * 1_024, 32 * 1_024, TransportLimits.connectionReadBytes]
+    /// For the first read, whose buffer the channel keeps for good: a request or a ClientHello.
+    static let firstBytes = 2 * 1_024
 
-    /// Nearly empty reads in a row before the buffer shrinks: between two bursts of bulk there are a few.
-    private static let patience = 16
-
-    private var level = 0
-    private var smallReads = 0
-    /// What a buffer of the largest size is now.
-    private var limit = TransportLimits.connectionReadBytes
+    private var hasRead = false
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-        allocator.buffer(capacity: min(Self.sizes[self.level], self.limit))
+        self.hasRead ? LoopScratch.current.takeRead() : allocator.buffer(capacity: Self.firstBytes)
     }
 
-    /// - Returns: Whether the next read needs another buffer than this one.
+    /// - Returns: `true`: the next read does not use the buffer that the channel has kept.
     mutating func record(actualReadBytes: Int) -> Bool {
-        let before = min(Self.sizes[self.level], self.limit)
-        self.limit = LoopScratch.current.readBytes
-        let isOfAnotherSize = self.adapt(to: actualReadBytes, in: before)
-        return isOfAnotherSize || min(Self.sizes[self.level], self.limit) != before
-    }
-
-    /// - Returns: Whether the level is another one now.
-    private mutating func adapt(to actualReadBytes: Int, in size: Int) -> Bool {
-        guard actualReadBytes * 8 < size else {
-            self.smallReads = 0
-            guard actualReadBytes >= size, self.level + 1 < Self.sizes.count else { return false }
-            self.level += 1
-            return true
-        }
-        guard self.level > 0 else { return false }
-        self.smallReads += 1
-        guard self.smallReads == Self.patience else { return false }
-        self.smallReads = 0
-        self.level -= 1
+        self.hasRead = true
         return true
     }
 }

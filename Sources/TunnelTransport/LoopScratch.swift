@@ -10,6 +10,7 @@ internal import WebSocketProtocol
 /// A buffer is taken out while it is used. Where a slice of it is still held by somebody when it comes back, `clear()`
 /// replaces its storage.
 final class LoopScratch {
+    private var read = ByteBuffer()
     private var plaintext = ByteBuffer()
     private var staging = ByteBuffer()
     private var ciphertext = ByteBuffer()
@@ -30,7 +31,7 @@ final class LoopScratch {
 
     // MARK: Attention
 
-    /// A small piece of a stream passed: somebody waits for it and for the next.
+    /// So much was read from a stream's socket at once: if it is little, somebody waits for it and for the next.
     func passed(_ count: Int) {
         if count <= TransportLimits.interactiveBytes { self.attentiveUntil = .now + TransportLimits.attention }
     }
@@ -39,6 +40,20 @@ final class LoopScratch {
     var readBytes: Int {
         Instant.now < self.attentiveUntil ? TransportLimits.attentiveReadBytes : TransportLimits.connectionReadBytes
     }
+
+    /// For one read of a tunnel connection's socket, with room for as much as it may bring now.
+    func takeRead() -> ByteBuffer {
+        var buffer = Self.take(&self.read, capacity: TransportLimits.connectionReadBytes)
+        let limit = self.readBytes
+        if limit < TransportLimits.connectionReadBytes {
+            // A socket is asked for all that there is room for.
+            buffer.moveWriterIndex(to: buffer.capacity - limit)
+            buffer.moveReaderIndex(to: buffer.capacity - limit)
+        }
+        return buffer
+    }
+
+    func give(read: consuming ByteBuffer) { self.read = read }
 
     /// For bytes decrypted from a socket.
     func takePlaintext() -> ByteBuffer {

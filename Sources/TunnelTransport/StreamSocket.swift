@@ -163,7 +163,6 @@ package final class StreamSocket: ChannelDuplexHandler {
             self.early.append(bytes.withoutPinning())
             return false
         }
-        LoopScratch.current.passed(bytes.readableBytes)
         self.unconfirmed += bytes.readableBytes
         // A socket that is behind holds what it is given; one that is not has taken it by the end of this turn.
         let isBehind = !self.isTouched && !channel.isWritable

@@ -199,8 +199,9 @@ package final class TransportHandler: ChannelInboundHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.isClosing else { return }
         var bytes = self.unwrapInboundIn(data)
+        defer { if bytes.storageCapacity > ConnectionReadAllocator.firstBytes { LoopScratch.current.give(read: bytes) } }
         guard let tls = self.tls else {
-            // The channel holds on to its buffer; frames are unmasked in place.
+            // The channel still holds this buffer; frames are unmasked in place.
             var plaintext = LoopScratch.current.takePlaintext()
             plaintext.writeBuffer(&bytes)
             self.user?.transport(received: &plaintext)
