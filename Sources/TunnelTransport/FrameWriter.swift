@@ -126,7 +126,7 @@ struct FrameWriter {
         self.staging.reserveCapacity(minimumWritableBytes: length + 14)
     }
 
-    private mutating func header(_ length: Int, reserved: ReservedBits = []) -> MaskingKey? {
+    private mutating func header(_ length: Int, reserved: ReservedBits = .none) -> MaskingKey? {
         let key = self.masks ? self.scratch.maskingKey() : nil
         FrameHeader(reserved: reserved, opcode: .binary, payloadLength: length, maskingKey: key)
             .encode(into: &self.staging)

@@ -19,7 +19,7 @@ package struct FrameHeader: Equatable, Sendable {
     package let maskingKey: MaskingKey?
 
     package init(
-        isFinal: Bool = true, reserved: ReservedBits = [], opcode: Opcode, payloadLength: Int, maskingKey: MaskingKey?
+        isFinal: Bool = true, reserved: ReservedBits = .none, opcode: Opcode, payloadLength: Int, maskingKey: MaskingKey?
     ) {
         precondition(payloadLength >= 0, "a payload of \(payloadLength) bytes")
         precondition(

@@ -14,6 +14,8 @@ package enum Opcode: UInt8, Sendable {
 /// RSV1, RSV2 and RSV3, where they stand in a frame's first byte: clear, unless an extension claims them (RFC 6455
 /// §5.2).
 package struct ReservedBits: OptionSet, Sendable {
+    /// Written out, because `[]` is built by generic code at each use.
+    package static var none: ReservedBits { ReservedBits(rawValue: 0) }
     package static let rsv1 = ReservedBits(rawValue: 0x40)
     package static let rsv2 = ReservedBits(rawValue: 0x20)
     package static let rsv3 = ReservedBits(rawValue: 0x10)
