@@ -38,8 +38,9 @@ package enum TransportLimits {
     /// After a small piece, for the next one: between two keystrokes passes less.
     static let attention = Duration.milliseconds(500)
 
-    /// One read of any socket meanwhile: 64 KiB take a tenth of a millisecond to pass through.
-    static let attentiveReadBytes = 64 * 1024
+    /// One read of any socket meanwhile: a short exchange beside bulk takes 0.2 ms with 16 KiB and 0.4 ms with 64 KiB, for a fifth
+    /// of the bulk's rate.
+    static let attentiveReadBytes = 16 * 1024
 
     /// Plain text that is gathered before it is encrypted: one TLS record, which the first-level cache holds.
     static let stagingBytes = 16 * 1024
