@@ -35,8 +35,9 @@ package enum TransportLimits {
     /// A piece of a stream that is no longer than this may be a keystroke or a request, and somebody waits for the answer.
     static let interactiveBytes = 2 * 1024
 
-    /// After a small piece, for the next one: between two keystrokes passes less.
-    static let attention = Duration.milliseconds(500)
+    /// After a small piece, for the next one: short exchanges that follow each other at once renew it many times, and a request
+    /// whose answer is bulk does not slow that for long.
+    static let attention = Duration.milliseconds(25)
 
     /// One read of any socket meanwhile: a short exchange beside bulk takes 0.2 ms with 16 KiB and 0.4 ms with 64 KiB, for a fifth
     /// of the bulk's rate.
