@@ -31,10 +31,8 @@ final class LoopScratch {
 
     // MARK: Attention
 
-    /// So much was read from a stream's socket at once: if it is little, somebody waits for it and for the next.
-    func passed(_ count: Int) {
-        if count <= TransportLimits.interactiveBytes { self.attentiveUntil = .now + TransportLimits.attention }
-    }
+    /// Small pieces come from a stream's socket: somebody waits for each, and for the next.
+    func payAttention() { self.attentiveUntil = .now + TransportLimits.attention }
 
     /// Bytes that one read of a socket may bring: while somebody waits for small pieces, no other socket holds the loop for long.
     var readBytes: Int {

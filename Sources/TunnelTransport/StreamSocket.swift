@@ -47,6 +47,9 @@ package final class StreamSocket: ChannelDuplexHandler {
     /// Bytes written for which no credit has been returned yet.
     private var unconfirmed = 0
     private var isTouched = false
+    /// Bytes of the read before, and of what was last written.
+    private var lastRead = 0
+    private var lastWritten = 0
 
     package init(link: LinkDriver, origin: Origin, opened: ((StreamID, Endpoint?) -> Void)? = nil) {
         self.link = link
@@ -98,7 +101,11 @@ package final class StreamSocket: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let id = self.id, !self.hasEnded else { return }
         let bytes = self.unwrapInboundIn(data)
-        LoopScratch.current.passed(bytes.readableBytes)
+        // The rest of something large, or the answer to it, is short too, and nobody waits for that more than for the rest.
+        if max(bytes.readableBytes, self.lastRead, self.lastWritten) <= TransportLimits.interactiveBytes {
+            LoopScratch.current.payAttention()
+        }
+        self.lastRead = bytes.readableBytes
         self.takesBytes = self.link.send(bytes, on: id)
         self.link.sent()
     }
@@ -178,6 +185,7 @@ package final class StreamSocket: ChannelDuplexHandler {
         let count = self.unconfirmed
         guard count > 0, !self.hasEnded else { return }
         self.unconfirmed = 0
+        self.lastWritten = count
         // The water mark is a single byte: writable means that the socket has taken everything.
         guard !channel.isWritable else {
             self.link.taken(count, from: id, now: now)

@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func `while somebody waits for small pieces, a read brings no more than passes quickly`() {
-        LoopScratch.current.passed(1)
+        LoopScratch.current.payAttention()
         let buffer = LoopScratch.current.takeRead()
         #expect(buffer.readableBytes == 0 && buffer.writableBytes == TransportLimits.attentiveReadBytes)
     }
