@@ -25,10 +25,12 @@ enum Laws {
         "WebSocketProtocol": Room(mayImport: ["NIOCore", "OpenSSL", "CZlib"], neverSays: Self.worldly),
         // Synchronization for one counter that event loops share.
         "TunnelProtocol": Room(mayImport: ["NIOCore", "DequeModule", "Synchronization"], neverSays: Self.worldly),
+        // What stands between client and server, and how to speak with it: proxies and load balancers.
+        "Intermediaries": Room(mayImport: ["NIOCore", "TunnelProtocol", "WebSocketProtocol"], neverSays: Self.worldly),
         "TunnelTransport": Room(
             mayImport: Self.system.union([
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "Metrics", "DequeModule", "OpenSSL",
-                "WebSocketProtocol", "TunnelProtocol",
+                "WebSocketProtocol", "TunnelProtocol", "Intermediaries",
             ])),
         "TunnelServer": Room(
             mayImport: [
@@ -38,7 +40,7 @@ enum Laws {
         "TunnelClient": Room(
             mayImport: [
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Hummingbird",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "Hummingbird",
             ]),
         "CAllocator": Room(mayImport: []),
         "Console": Room(
@@ -48,7 +50,7 @@ enum Laws {
         "ws-tunnel-server": Room(
             mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Yams"]),
         "ws-tunnel-client": Room(
-            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Yams"]),
+            mayImport: ["ArgumentParser", "Console", "Intermediaries", "Logging", "TunnelClient", "TunnelTransport", "Yams"]),
     ]
 
     /// What the protocol rooms may take from a module that holds more than they should see.
@@ -56,6 +58,7 @@ enum Laws {
         "OpenSSL/NIOCore": ["NIOCore.ByteBuffer"],
         "WebSocketProtocol/NIOCore": ["NIOCore.ByteBuffer", "NIOCore.ByteBufferView"],
         "TunnelProtocol/NIOCore": ["NIOCore.ByteBuffer"],
+        "Intermediaries/NIOCore": ["NIOCore.ByteBuffer"],
     ]
 
     /// Everywhere in Sources: what a peer, a visitor or a file contains may not trap, and nothing is left for later.
