@@ -25,7 +25,7 @@ package struct ProxyBypass: Sendable, Equatable {
 
     /// - Parameter host: A name or an address, this without brackets.
     package func covers(host: String, port: UInt16) -> Bool {
-        let address = Endpoint.Address(host)
+        let address = Endpoint.Address(text: host)
         let name = Self.name(host)
         return self.entries.contains { entry in
             switch entry {
@@ -40,14 +40,14 @@ package struct ProxyBypass: Sendable, Equatable {
     /// Whether a host is this machine by its name or address alone: it never is behind a proxy. RFC 6761 §6.3 gives every name
     /// below `localhost` to loopback.
     package static func isLoopback(host: String) -> Bool {
-        if let address = Endpoint.Address(host) { return address.isLoopback }
+        if let address = Endpoint.Address(text: host) { return address.isLoopback }
         let name = self.name(host)
         return name == "localhost" || name.hasSuffix(".localhost")
     }
 
     private static func entry(_ text: Substring) -> Entry? {
         if text == "*" { return .everything }
-        if let block = try? CIDR(String(text)) { return .block(block, port: nil) }
+        if let block = self.block(text) { return .block(block, port: nil) }
         var host = text
         var port: UInt16?
         if text.hasPrefix("["), let bracket = text.lastIndex(of: "]") {
@@ -62,16 +62,36 @@ package struct ProxyBypass: Sendable, Equatable {
             guard let given = UInt16(text[text.index(after: colon)...]) else { return nil }
             (host, port) = (text[..<colon], given)
         }
-        if let block = try? CIDR(String(host)) { return .block(block, port: port) }
+        if let block = self.block(host) { return .block(block, port: port) }
         if host.hasPrefix("*.") { host = host.dropFirst() }
         if host.hasPrefix(".") { host = host.dropFirst() }
         let name = Self.name(String(host))
         return name.isEmpty || name.contains("*") ? nil : .name(name, port: port)
     }
 
+    /// Bits behind the prefix are passed over, as other readers of NO_PROXY do: `10.1.2.3/8` is `10.0.0.0/8`.
+    private static func block(_ text: Substring) -> CIDR? {
+        do throws(CIDRError) {
+            return try CIDR(String(text))
+        } catch {
+            guard case .bitsBeyond(_, let network) = error else { return nil }
+            return try? CIDR(network)
+        }
+    }
+
     /// In lower case, without the dot at the end that says that a name is complete.
     private static func name(_ text: String) -> String {
         let name = text.lowercased()
         return name.hasSuffix(".") ? String(name.dropLast()) : name
+    }
+}
+
+extension Endpoint.Address {
+    /// 127.0.0.0/8 (RFC 1122 §3.2.1.3) or ::1 (RFC 4291 §2.5.3).
+    fileprivate var isLoopback: Bool {
+        switch self {
+        case .v4(let bits): bits >> 24 == 127
+        case .v6(let bytes): bytes.high == 0 && bytes.low == 1
+        }
     }
 }

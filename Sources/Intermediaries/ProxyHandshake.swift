@@ -33,4 +33,17 @@ package enum ProxyRefusal: Error, Equatable, Sendable {
     case wrongCredentials
     /// SOCKS: the request failed (RFC 1928 §6).
     case reply(SOCKSReply)
+
+    /// Half a sentence for a log line.
+    package var sentence: String {
+        switch self {
+        case .notHTTP(let error): "its answer is not HTTP/1: \(error.sentence)"
+        case .tooManyInterimResponses: "it put its answer off with too many 1xx responses"
+        case .status(let refusal): "it answered \(refusal.status)\(refusal.reason.isEmpty ? "" : " \(refusal.reason)")"
+        case .notSOCKS: "its answer is not SOCKS 5"
+        case .noAcceptableMethod: "it accepts no way to log in that was offered"
+        case .wrongCredentials: "it refused the user name or the password"
+        case .reply(let reply): reply.sentence
+        }
+    }
 }
