@@ -1,3 +1,4 @@
+package import Intermediaries
 package import NIOCore
 internal import NIOPosix
 package import OpenSSL
@@ -14,7 +15,20 @@ package enum DialFailure: Error, Sendable {
     case handshake(ClientHandshakeError)
 }
 
-/// Opens a tunnel connection: TCP, TLS, WebSocket, HELLO.
+/// A forward proxy on the way to a server.
+package struct ProxyRoute: Sendable {
+    package let url: ProxyURL
+    fileprivate let tls: TLSContext?
+
+    /// - Parameter tls: Required for an `https` proxy: whom to believe to be it.
+    package init(_ url: ProxyURL, tls: TLSContext?) {
+        precondition((url.scheme == .https) == (tls != nil), "https with TLS, anything else without")
+        self.url = url
+        self.tls = tls
+    }
+}
+
+/// Opens a tunnel connection: TCP, a way through a proxy if there is one, TLS, WebSocket, HELLO.
 package struct Dialer: Sendable {
     package static let subprotocol = "ws-tunnel.1"
 
@@ -22,17 +36,20 @@ package struct Dialer: Sendable {
     private let tls: TLSContext?
     private let key: String
     private let compresses: Bool
+    private let proxy: ProxyRoute?
 
     /// - Parameters:
     ///   - tls: Required for a `wss` URL.
     ///   - key: The pre-shared key; sent once the server's certificate has been verified.
     ///   - compresses: Offers permessage-deflate.
-    package init(url: ServerURL, tls: TLSContext?, key: String, compresses: Bool) {
+    ///   - proxy: `nil`: straight to the server.
+    package init(url: ServerURL, tls: TLSContext?, key: String, compresses: Bool, proxy: ProxyRoute? = nil) {
         precondition(url.isSecure == (tls != nil), "wss with TLS, ws without")
         self.url = url
         self.tls = tls
         self.key = key
         self.compresses = compresses
+        self.proxy = proxy
     }
 
     /// - Parameters:
@@ -55,22 +72,25 @@ package struct Dialer: Sendable {
             promise.fail(OperatorError(.badConfiguration, "the request to \(self.url) cannot be written: \(error.sentence)"))
             return promise.futureResult
         }
-        ClientBootstrap(group: eventLoop)
-            .connectTimeout(TransportLimits.connect)
-            .tunnelConnectionOptions()
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try self.prepare(channel, handshake, promise, keepalive, hello, delegate())
+        self.makeProxyHandshake(on: eventLoop, agent: agent).flatMap { proxyHandshake in
+            ClientBootstrap(group: eventLoop)
+                .connectTimeout(TransportLimits.connect)
+                .tunnelConnectionOptions()
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try self.prepare(channel, proxyHandshake, handshake, promise, keepalive, hello, delegate())
+                    }
                 }
-            }
-            .connect(host: self.url.host, port: Int(self.url.port))
-            .whenFailure { error in promise.fail(Self.failure(error, self.url)) }
+                .connect(host: self.proxy?.url.host ?? self.url.host, port: Int(self.proxy?.url.port ?? self.url.port))
+        }
+        .whenFailure { error in promise.fail(self.failure(error)) }
         return promise.futureResult
     }
 
     private func prepare(
-        _ channel: any Channel, _ handshake: ClientHandshake, _ promise: EventLoopPromise<Void>,
-        _ keepalive: KeepaliveConfiguration, _ hello: @escaping () -> Frame.Hello, _ delegate: any TunnelConnectionDelegate
+        _ channel: any Channel, _ proxyHandshake: (any ProxyHandshake)?, _ handshake: ClientHandshake,
+        _ promise: EventLoopPromise<Void>, _ keepalive: KeepaliveConfiguration, _ hello: @escaping () -> Frame.Hello,
+        _ delegate: any TunnelConnectionDelegate
     ) throws {
         let eventLoop = channel.eventLoop
         let upgrader = ClientUpgrader(handshake: handshake, promise: promise) { transport, compression in
@@ -81,21 +101,82 @@ package struct Dialer: Sendable {
         let tls = try self.tls.map { try TLSConnection(context: $0, role: .client(host: self.url.host)) }
         let transport = TransportHandler(tls: tls, user: upgrader)
         upgrader.take(transport)
+        if let proxy, let proxyHandshake {
+            if let context = proxy.tls {
+                let tls = try TLSConnection(context: context, role: .client(host: proxy.url.host))
+                try channel.pipeline.syncOperations.addHandler(ProxyTLSHandler(tls))
+            }
+            try channel.pipeline.syncOperations.addHandler(ProxyHandler(proxyHandshake))
+        }
         try channel.pipeline.syncOperations.addHandler(transport)
-        transport.limit(to: TransportLimits.connect + TransportLimits.greeting, "connecting to \(self.url)")
+        transport.limit(to: TransportLimits.connect + TransportLimits.greeting, "connecting to \(self.url)\(self.through)")
     }
 
-    private static func failure(_ error: any Error, _ url: ServerURL) -> any Error {
-        switch error {
-        case let error as NIOConnectionError:
-            guard let first = error.connectionErrors.first else {
-                return DialFailure.resolve("the name \(url.host) does not resolve")
+    private var through: String { self.proxy.map { " through the proxy \($0.url)" } ?? "" }
+
+    /// The name of the server is the proxy's to resolve, except for `socks5`.
+    private func makeProxyHandshake(on eventLoop: any EventLoop, agent: String) -> EventLoopFuture<(any ProxyHandshake)?> {
+        guard let proxy else { return eventLoop.makeSucceededFuture(nil) }
+        switch proxy.url.scheme {
+        case .http, .https:
+            do {
+                return eventLoop.makeSucceededFuture(
+                    try ConnectHandshake(
+                        host: self.url.host, port: self.url.port, credentials: proxy.url.credentials, agent: agent))
+            } catch {
+                return eventLoop.makeFailedFuture(
+                    OperatorError(
+                        .badConfiguration, "the request to the proxy \(proxy.url) cannot be written: \(error.sentence)"))
             }
-            return DialFailure.connect(describe(first.error))
+        case .socks5, .socks5h:
+            return self.socksDestination(proxy.url.scheme, on: eventLoop).flatMapThrowing { destination in
+                guard let handshake = SOCKSHandshake(
+                    destination: destination, port: self.url.port, credentials: proxy.url.credentials)
+                else {
+                    throw OperatorError(.badConfiguration, "the name \(self.url.host) is longer than SOCKS can say (255 bytes)")
+                }
+                return handshake
+            }
+        }
+    }
+
+    private func socksDestination(
+        _ scheme: ProxyURL.Scheme, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<SOCKSHandshake.Destination> {
+        let host = self.url.host
+        if let address = Endpoint.Address(text: host) { return eventLoop.makeSucceededFuture(.address(address)) }
+        guard scheme == .socks5 else { return eventLoop.makeSucceededFuture(.name(host)) }
+        let promise = eventLoop.makePromise(of: SOCKSHandshake.Destination.self)
+        let limit = eventLoop.scheduleTask(in: TransportLimits.connect) {
+            promise.fail(DialFailure.resolve("the name \(host) is not resolved in time"))
+        }
+        promise.futureResult.whenComplete { _ in limit.cancel() }
+        // getaddrinfo blocks.
+        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+            try SocketAddress.makeAddressResolvingHost(host, port: Int(self.url.port))
+        }.whenComplete { result in
+            // A name may have no address that SOCKS has a type for.
+            if case .success(let resolved) = result, let endpoint = Endpoint(resolved) {
+                promise.succeed(.address(endpoint.address))
+            } else {
+                promise.fail(DialFailure.resolve("the name \(host) does not resolve"))
+            }
+        }
+        return promise.futureResult
+    }
+
+    private func failure(_ error: any Error) -> any Error {
+        switch error {
+        case is OperatorError, is DialFailure:
+            return error
         case let error as TLSConfigurationError:
             return OperatorError(.badConfiguration, "\(error)")
+        case let error as NIOConnectionError where error.connectionErrors.isEmpty:
+            let why = "the name \(error.host) does not resolve"
+            return self.proxy == nil ? DialFailure.resolve(why) : DialFailure.transport(.proxy(.unreachable(why)))
         default:
-            return DialFailure.connect(describe(error))
+            let why = describe((error as? NIOConnectionError)?.connectionErrors.first?.error ?? error)
+            return self.proxy == nil ? DialFailure.connect(why) : DialFailure.transport(.proxy(.unreachable(why)))
         }
     }
 }

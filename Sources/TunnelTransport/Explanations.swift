@@ -9,8 +9,21 @@ extension TransportEnd {
         case .endOfFile: "the peer closed the connection"
         case .failed(let reason): reason
         case .tls(let failure): "\(failure)"
+        case .proxy(let end): end.explanation
         case .deadline(let what): what
         case .closedHere: "closed"
+        }
+    }
+}
+
+extension ProxyEnd {
+    /// Half a sentence for a log line.
+    package var explanation: String {
+        switch self {
+        case .unreachable(let reason), .failed(let reason): reason
+        case .refused(let refusal): refusal.sentence
+        case .tls(let failure): "\(failure)"
+        case .closed: "the proxy closed the connection"
         }
     }
 }

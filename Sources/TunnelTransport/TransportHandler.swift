@@ -23,6 +23,8 @@ package enum TransportEnd: Error, Sendable {
     /// The socket failed, for example with a reset.
     case failed(String)
     case tls(TLSFailure)
+    /// The proxy on the way leads nowhere.
+    case proxy(ProxyEnd)
     /// A time limit of ours passed; the text says which.
     case deadline(String)
     /// This side closed it.
@@ -250,7 +252,7 @@ package final class TransportHandler: ChannelInboundHandler {
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.end = self.end ?? .failed(describe(error))
+        self.end = self.end ?? error as? TransportEnd ?? .failed(describe(error))
         context.close(promise: nil)
     }
 

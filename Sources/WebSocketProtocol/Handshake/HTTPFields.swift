@@ -1,4 +1,4 @@
-internal import struct NIOCore.ByteBuffer
+package import struct NIOCore.ByteBuffer
 
 /// The fields of a head, in the order and spelling of the wire; names are compared without regard to case.
 package struct HTTPFields: Equatable, Sendable, ExpressibleByDictionaryLiteral {
@@ -52,7 +52,7 @@ package struct HTTPFields: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     /// Refuses what would not arrive as it was meant: above all CR, LF and NUL, by which a value becomes another field.
-    func checkWritable() throws(UnwritableField) {
+    package func checkWritable() throws(UnwritableField) {
         for field in self.all {
             guard HTTPSyntax.isToken(field.name.utf8) else { throw UnwritableField(name: field.name, part: .name) }
             guard HTTPSyntax.isFieldValue(field.value.utf8) else {
@@ -62,7 +62,7 @@ package struct HTTPFields: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     /// Writes the fields and the empty line that ends a head. They have been checked.
-    func encode(into buffer: inout ByteBuffer) {
+    package func encode(into buffer: inout ByteBuffer) {
         for field in self.all { buffer.writeString("\(field.name): \(field.value)\r\n") }
         buffer.writeString("\r\n")
     }

@@ -64,7 +64,7 @@ enum HTTPSyntax {
 
 extension StringProtocol {
     /// Equal but for the case of ASCII letters, as field names and most tokens are compared (RFC 9110 §5.1).
-    func equalsIgnoringCase(_ other: some StringProtocol) -> Bool {
+    package func equalsIgnoringCase(_ other: some StringProtocol) -> Bool {
         self.utf8.elementsEqual(other.utf8) { HTTPSyntax.lowercased($0) == HTTPSyntax.lowercased($1) }
     }
 }

@@ -1,7 +1,7 @@
 /// What a stranger sent, made fit to be shown on a terminal: no escape sequences, no line breaks, nothing that reverses
 /// the direction of writing.
-enum PrintableText {
-    static func line(of text: some StringProtocol) -> String {
+package enum PrintableText {
+    package static func line(of text: some StringProtocol) -> String {
         var line = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             if scalar.properties.isWhitespace {
