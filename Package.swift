@@ -37,11 +37,15 @@ let package = Package(
         .target(name: "WebSocketProtocol", dependencies: ["OpenSSL", "CZlib", nioCore], swiftSettings: strict),
         .target(name: "TunnelProtocol", dependencies: [nioCore, collections], swiftSettings: strict),
         .target(
+            name: "Intermediaries", dependencies: [nioCore, "TunnelProtocol", "WebSocketProtocol"], swiftSettings: strict),
+        .target(
             name: "TunnelTransport",
-            dependencies: ["OpenSSL", "WebSocketProtocol", "TunnelProtocol", nioCore, nioPosix, logging, collections],
+            dependencies: [
+                "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore, nioPosix, logging, collections,
+            ],
             swiftSettings: strict),
-        .target(name: "TunnelServer", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
-        .target(name: "TunnelClient", dependencies: ["TunnelTransport", nioCore, nioPosix, logging], swiftSettings: strict),
+        .target(name: "TunnelServer", dependencies: ["TunnelTransport", "Intermediaries", nioCore, nioPosix, logging], swiftSettings: strict),
+        .target(name: "TunnelClient", dependencies: ["TunnelTransport", "Intermediaries", nioCore, nioPosix, logging], swiftSettings: strict),
         .systemLibrary(name: "CAllocator"),
         .target(
             name: "Console",
@@ -51,17 +55,18 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "ws-tunnel-server", dependencies: ["TunnelServer", "TunnelTransport", "Console", argumentParser, logging], swiftSettings: strict),
+            name: "ws-tunnel-server", dependencies: ["TunnelServer", "TunnelTransport", "Intermediaries", "Console", argumentParser, logging], swiftSettings: strict),
         .executableTarget(
-            name: "ws-tunnel-client", dependencies: ["TunnelClient", "TunnelTransport", "Console", argumentParser, logging], swiftSettings: strict),
+            name: "ws-tunnel-client", dependencies: ["TunnelClient", "TunnelTransport", "Intermediaries", "Console", argumentParser, logging], swiftSettings: strict),
 
         .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", nioCore], swiftSettings: strict),
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
+        .testTarget(name: "IntermediariesTests", dependencies: ["Intermediaries", "TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
         .target(
-            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", nioCore], path: "Tests/FuzzTargets",
+            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore], path: "Tests/FuzzTargets",
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(

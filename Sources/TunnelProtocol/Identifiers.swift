@@ -101,9 +101,21 @@ package struct Opaque16: Hashable, Sendable, CustomStringConvertible {
 
 /// An IP address and a port.
 package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
-    package enum Address: Hashable, Sendable {
+    package enum Address: Hashable, Sendable, CustomStringConvertible {
         case v4(UInt32)
         case v6(Opaque16)
+
+        /// `203.0.113.9`, or `2001:db8:0:0:0:0:0:1`.
+        package var description: String {
+            switch self {
+            case .v4(let bits):
+                [24, 16, 8, 0].map { String(bits >> UInt32($0) & 0xFF) }.joined(separator: ".")
+            case .v6(let bytes):
+                [bytes.high, bytes.low].flatMap { half in
+                    [48, 32, 16, 0].map { String(half >> UInt64($0) & 0xFFFF, radix: 16) }
+                }.joined(separator: ":")
+            }
+        }
     }
 
     package let address: Address
@@ -117,14 +129,8 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// `203.0.113.9:41234`, or `[2001:db8:0:0:0:0:0:1]:41234`.
     package var description: String {
         switch self.address {
-        case .v4(let bits):
-            let bytes = [24, 16, 8, 0].map { String(bits >> UInt32($0) & 0xFF) }
-            return "\(bytes.joined(separator: ".")):\(self.port)"
-        case .v6(let bytes):
-            let groups = [bytes.high, bytes.low].flatMap { half in
-                [48, 32, 16, 0].map { String(half >> UInt64($0) & 0xFFFF, radix: 16) }
-            }
-            return "[\(groups.joined(separator: ":"))]:\(self.port)"
+        case .v4: "\(self.address):\(self.port)"
+        case .v6: "[\(self.address)]:\(self.port)"
         }
     }
 }

@@ -25,20 +25,22 @@ enum Laws {
         "WebSocketProtocol": Room(mayImport: ["NIOCore", "OpenSSL", "CZlib"], neverSays: Self.worldly),
         // Synchronization for one counter that event loops share.
         "TunnelProtocol": Room(mayImport: ["NIOCore", "DequeModule", "Synchronization"], neverSays: Self.worldly),
+        // HTTP's heads for a proxy's answers, the addresses of the tunnel protocol.
+        "Intermediaries": Room(mayImport: ["NIOCore", "TunnelProtocol", "WebSocketProtocol"], neverSays: Self.worldly),
         "TunnelTransport": Room(
             mayImport: Self.system.union([
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "Metrics", "DequeModule", "OpenSSL",
-                "WebSocketProtocol", "TunnelProtocol",
+                "WebSocketProtocol", "TunnelProtocol", "Intermediaries",
             ])),
         "TunnelServer": Room(
             mayImport: [
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Hummingbird",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "Hummingbird",
             ]),
         "TunnelClient": Room(
             mayImport: [
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Hummingbird",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "Hummingbird",
             ]),
         "CAllocator": Room(mayImport: []),
         "Console": Room(
@@ -46,9 +48,9 @@ enum Laws {
                 "CAllocator", "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization",
             ])),
         "ws-tunnel-server": Room(
-            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Yams"]),
+            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Intermediaries", "Yams"]),
         "ws-tunnel-client": Room(
-            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Yams"]),
+            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Intermediaries", "Yams"]),
     ]
 
     /// What the protocol rooms may take from a module that holds more than they should see.
@@ -56,6 +58,7 @@ enum Laws {
         "OpenSSL/NIOCore": ["NIOCore.ByteBuffer"],
         "WebSocketProtocol/NIOCore": ["NIOCore.ByteBuffer", "NIOCore.ByteBufferView"],
         "TunnelProtocol/NIOCore": ["NIOCore.ByteBuffer"],
+        "Intermediaries/NIOCore": ["NIOCore.ByteBuffer"],
     ]
 
     /// Everywhere in Sources: what a peer, a visitor or a file contains may not trap, and nothing is left for later.
