@@ -63,6 +63,12 @@ package struct ForwardedAddresses: Equatable, Sendable {
     /// What its client spoke to the first proxy, or to the only one that says so: `http`, `https`, `ws` or `wss`.
     package let proto: String?
 
+    /// Where a connection comes from when there is no request, or none yet.
+    package init(origin: ForwardedNode) {
+        self.origin = origin
+        self.proto = nil
+    }
+
     /// - Parameters:
     ///   - peer: The other end of the connection, or whom a header of the PROXY protocol names.
     ///   - forwardedFor: The values of all `X-Forwarded-For` fields in their order, and likewise the others.
