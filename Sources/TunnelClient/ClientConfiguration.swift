@@ -1,3 +1,4 @@
+public import Intermediaries
 internal import TunnelProtocol
 public import TunnelTransport
 
@@ -100,20 +101,23 @@ public struct Exposure: Sendable, Hashable {
     public var remotePort: UInt16?
     /// What the user calls it.
     public var name: String
+    /// The PROXY protocol that tells the service where each visitor comes from; `nil`: it sees connections of the client's.
+    public var proxyVersion: ProxyVersion?
 
-    public init(service: ServiceAddress, remotePort: UInt16? = nil, name: String = "") {
+    public init(service: ServiceAddress, remotePort: UInt16? = nil, name: String = "", proxyVersion: ProxyVersion? = nil) {
         self.service = service
         self.remotePort = remotePort
         self.name = name
+        self.proxyVersion = proxyVersion
     }
 
     /// Reads `ADDR[,key=value...]`, where ADDR is `8000`, `host:port`, `tcp://host:port`, `[::1]:port` or `unix:PATH`,
-    /// and the keys are `port` and `name`.
+    /// and the keys are `port`, `name` and `send-proxy`.
     public init(_ text: String) throws(OperatorError) {
         func refuse(_ why: String) -> OperatorError {
             OperatorError(
                 .badConfiguration, "cannot expose \(text): \(why)",
-                remedy: "Write 8000, 127.0.0.1:8000, [::1]:8000, tcp://host:8000 or unix:/path, then ,port=N or ,name=TEXT.")
+                remedy: "Write 8000, 127.0.0.1:8000, [::1]:8000, tcp://host:8000 or unix:/path, then ,port=N, ,name=TEXT or ,send-proxy=v1|v2.")
         }
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         var address = String(parts[0])
@@ -138,7 +142,12 @@ public struct Exposure: Sendable, Hashable {
                 guard let port = UInt16(pair[1]), port > 0 else { throw refuse("\(pair[1]) is not a port") }
                 self.remotePort = port
             case ("name", 2): self.name = String(pair[1])
-            default: throw refuse("\(part) is none of port=N, name=TEXT")
+            case ("send-proxy", 2):
+                guard let version = ProxyVersion(rawValue: String(pair[1])) else {
+                    throw refuse("\(pair[1]) is neither v1 nor v2 of the PROXY protocol")
+                }
+                self.proxyVersion = version
+            default: throw refuse("\(part) is none of port=N, name=TEXT, send-proxy=v1|v2")
             }
         }
     }

@@ -83,7 +83,7 @@ final class ClientSession: LinkDelegate {
         self.ended = ended
         for (index, exposure) in configuration.exposures.enumerated() {
             self.tunnels[TunnelNumber(UInt64(index))] = Tunnel(
-                exposure: exposure, connector: ServiceConnector(exposure.service))
+                exposure: exposure, connector: ServiceConnector(exposure.service, proxyVersion: exposure.proxyVersion))
         }
     }
 
@@ -345,7 +345,7 @@ final class ClientSession: LinkDelegate {
                 "service": "\(tunnel.exposure.service)", "stream": "\(open.stream)",
                 "visitor": "\(open.visitor?.description ?? "")",
             ])
-        tunnel.connector.connect(open.stream, of: link) { failure in self.serviceAnswered(number, failure) }
+        tunnel.connector.connect(open, of: link) { failure in self.serviceAnswered(number, failure) }
         self.count { $0.streams += 1 }
         self.linksChanged()
     }

@@ -1,3 +1,4 @@
+internal import Intermediaries
 internal import Logging
 internal import NIOCore
 internal import OpenSSL
@@ -16,13 +17,15 @@ final class FrontDoor: UpgradeDelegate {
     }
 
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision {
+        if let transport = upgrader.transport { self.locate(transport, request) }
+        if let health = self.health(request) { return .answer(health) }
         let upgrade: WebSocketUpgrade
         do {
             upgrade = try WebSocketUpgrade(request)
         } catch {
             return .refuse(error.response, reason: error.sentence)
         }
-        let address = upgrader.transport?.remoteAddress.flatMap(Endpoint.init)?.address ?? .v4(0)
+        let address = upgrader.transport?.origin?.address ?? .v4(0)
         let now = Instant.now
         if let wait = self.server.throttle.wait(for: address, now: now) {
             let seconds = wait.wholeMilliseconds / 1_000 + 1
@@ -52,6 +55,27 @@ final class FrontDoor: UpgradeDelegate {
             upgrade, subprotocol: Dialer.subprotocol, compression: self.server.configuration.compression ? .tunnel : nil)
     }
 
+    /// From here on the connection comes from whom a trusted proxy names.
+    private func locate(_ transport: TransportHandler, _ request: RequestHead) {
+        guard let peer = transport.origin else { return }
+        let fields = request.fields
+        transport.forwarded = ForwardedAddresses(
+            peer: peer, trusted: self.server.trustedProxies, forwardedFor: fields.values("X-Forwarded-For"),
+            forwarded: fields.values("Forwarded"), forwardedProto: fields.values("X-Forwarded-Proto"))
+    }
+
+    /// What load balancers ask every few seconds, whatever path the tunnels have; anybody may.
+    private func health(_ request: RequestHead) -> Response? {
+        guard request.method == "GET" || request.method == "HEAD" else { return nil }
+        switch request.target {
+        case "/healthz": return Response(status: 200, reason: "OK", body: "ok\n")
+        case "/readyz" where self.server.takesClients: return Response(status: 200, reason: "OK", body: "ready\n")
+        case "/readyz":
+            return Response(status: 503, reason: "Service Unavailable", body: "This ws-tunnel-server is shutting down.\n")
+        default: return nil
+        }
+    }
+
     func upgraderAccepted(_ upgrader: ServerUpgrader) {
         guard let transport = upgrader.transport else { return }
         Greeter.meet(
@@ -64,6 +88,8 @@ final class FrontDoor: UpgradeDelegate {
         case .refused(let reason):
             self.server.logger.notice(
                 "refused a connection", metadata: ["address": "\(remote)", "reason": "\(reason)"])
+        case .answered:
+            self.server.logger.debug("answered a question about health", metadata: ["address": "\(remote)"])
         case .malformed(let error):
             self.server.logger.notice(
                 "refused a connection", metadata: ["address": "\(remote)", "reason": "\(error.sentence)"])

@@ -54,6 +54,7 @@ public final class Server: Sendable {
                 fingerprint: certificate.fingerprint))
         for await _ in self.stopping { break }
         self.logger.info("stopping")
+        self.context.goAway()
         try? await listener.close()
         await self.endSessions(loops.any())
     }
@@ -69,6 +70,7 @@ public final class Server: Sendable {
         do {
             return try await Listeners.connections(
                 host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
+                proxies: context.proxies(context.configuration.proxyProtocol, "a connection", on: address.port),
                 failed: { context.cannotAccept(on: "\(address)", $0) },
                 delegate: { _ in FrontDoor(server: context) }
             ).get()

@@ -1,3 +1,4 @@
+public import Intermediaries
 public import TunnelTransport
 
 /// Everything a server needs to know before it starts.
@@ -16,6 +17,22 @@ public struct ServerConfiguration: Sendable {
         /// Any port a client asks for from 1024 up; else one the system picks.
         case any
         case range(ClosedRange<UInt16>)
+    }
+
+    /// Which versions of the PROXY protocol begin a connection.
+    public enum ProxyProtocol: String, Sendable, CaseIterable {
+        case off, v1, v2
+        /// Either version; a header is required all the same.
+        case auto
+
+        var versions: Set<ProxyVersion> {
+            switch self {
+            case .off: []
+            case .v1: [.v1]
+            case .v2: [.v2]
+            case .auto: [.v1, .v2]
+            }
+        }
     }
 
     /// Where tunnel connections arrive.
@@ -43,6 +60,13 @@ public struct ServerConfiguration: Sendable {
     /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
     /// of that: what it can have on its way, so its rate times the round trip.
     public var memoryBudget: Int
+    /// Whose word is taken for where a connection comes from: X-Forwarded-For, Forwarded and X-Forwarded-Proto of a request, and the
+    /// header of the PROXY protocol. Empty: nobody's.
+    public var trustedProxies: [CIDR]
+    /// On the listening port: those of the trusted proxies begin every connection with a header, and nobody else is let in.
+    public var proxyProtocol: ProxyProtocol
+    /// Likewise on the tunnels' ports.
+    public var tunnelProxyProtocol: ProxyProtocol
 
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
@@ -50,7 +74,8 @@ public struct ServerConfiguration: Sendable {
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
         gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
         compression: Bool = false,
-        memoryBudget: Int = 256 << 20
+        memoryBudget: Int = 256 << 20,
+        trustedProxies: [CIDR] = [], proxyProtocol: ProxyProtocol = .off, tunnelProxyProtocol: ProxyProtocol = .off
     ) {
         self.keys = keys
         self.listen = listen
@@ -65,6 +90,9 @@ public struct ServerConfiguration: Sendable {
         self.maximumConnectionAge = maximumConnectionAge
         self.compression = compression
         self.memoryBudget = memoryBudget
+        self.trustedProxies = trustedProxies
+        self.proxyProtocol = proxyProtocol
+        self.tunnelProxyProtocol = tunnelProxyProtocol
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
@@ -80,6 +108,27 @@ public struct ServerConfiguration: Sendable {
                 .badConfiguration, "the API key has a blank, a control character or a letter beyond ASCII in it",
                 remedy: "Use printable ASCII, for example the output of: openssl rand -hex 32")
         }
+        let protocols = [("--proxy-protocol", self.proxyProtocol), ("--tunnel-proxy-protocol", self.tunnelProxyProtocol)]
+        for (option, value) in protocols where value != .off && self.trustedProxies.isEmpty {
+            throw OperatorError(
+                .badConfiguration, "\(option) \(value.rawValue) needs to know from whom: anybody could claim any address",
+                remedy: "Name the load balancers' addresses, for example --trusted-proxies 10.0.0.0/8,192.0.2.7.")
+        }
+    }
+
+    /// Reads networks and addresses with commas between them: `10.0.0.0/8,2001:db8::7`.
+    public static func networks(_ text: String) throws(OperatorError) -> [CIDR] {
+        var networks: [CIDR] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            do throws(CIDRError) {
+                networks.append(try CIDR(String(part.drop { $0 == " " })))
+            } catch {
+                throw OperatorError(
+                    .badConfiguration, "cannot trust the proxies \(text): \(error.sentence)",
+                    remedy: "Write --trusted-proxies as 10.0.0.0/8,192.0.2.7,2001:db8::/32.")
+            }
+        }
+        return networks
     }
 }
 

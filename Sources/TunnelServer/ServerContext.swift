@@ -1,3 +1,4 @@
+internal import Intermediaries
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
@@ -11,6 +12,7 @@ final class ServerContext: Sendable {
     let configuration: ServerConfiguration
     let logger: Logger
     let throttle = AuthenticationThrottle()
+    let trustedProxies: TrustedProxies
     let memory: MemoryBudget
     let emit: @Sendable (ServerEvent) -> Void
 
@@ -27,6 +29,7 @@ final class ServerContext: Sendable {
 
     init(configuration: ServerConfiguration, logger: Logger, emit: @escaping @Sendable (ServerEvent) -> Void) {
         self.configuration = configuration
+        self.trustedProxies = TrustedProxies(configuration.trustedProxies)
         self.memory = MemoryBudget(bytes: configuration.memoryBudget)
         self.logger = logger
         self.emit = emit
@@ -37,6 +40,25 @@ final class ServerContext: Sendable {
         self.logger.warning(
             "cannot accept connections on \(address): \(why)",
             metadata: ["remedy": "Arrivals wait. Raise the limit on open files (ulimit -n) if this happens again."])
+    }
+
+    /// A listener's share of the PROXY protocol; `nil` where it is off.
+    ///
+    /// - Parameters:
+    ///   - what: What is refused, for the log: "a connection".
+    ///   - port: Where it arrived, for the log.
+    func proxies(_ setting: ServerConfiguration.ProxyProtocol, _ what: String, on port: UInt16) -> ProxyListening? {
+        guard setting != .off else { return nil }
+        let logger = self.logger
+        return ProxyListening(versions: setting.versions, trusted: self.trustedProxies) { peer, failure in
+            // Load balancers connect and leave again to see whether we live; that is no news.
+            let level: Logger.Level = if case .ended(isSilent: true) = failure { .debug } else { .notice }
+            logger.log(
+                level: level, "refused \(what)",
+                metadata: [
+                    "address": "\(peer?.description ?? "unknown")", "port": "\(port)", "reason": "\(failure.explanation)",
+                ])
+        }
     }
 
     /// Compares with every key, in constant time each, so that the time does not tell which was nearly right.
@@ -101,6 +123,14 @@ final class ServerContext: Sendable {
     }
 
     // MARK: The end
+
+    /// Whether new clients are let in: until `goAway()`.
+    var takesClients: Bool { self.sessions.withLockedValue { !$0.isStopping } }
+
+    /// No new clients from now on, also on connections that are here already.
+    func goAway() {
+        self.sessions.withLockedValue { $0.isStopping = true }
+    }
 
     /// Asks every session to end.
     ///

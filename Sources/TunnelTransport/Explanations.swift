@@ -1,3 +1,4 @@
+package import Intermediaries
 package import NIOCore
 internal import OpenSSL
 package import TunnelProtocol
@@ -60,8 +61,15 @@ extension ConnectionEnd {
 }
 
 extension TransportHandler {
-    /// The other end's address, for logs.
-    package var remote: String { self.remoteAddress.map(describe(address:)) ?? "an unknown address" }
+    /// Where the connection comes from: the socket's other end, unless a trusted proxy says better. `nil` while nobody knows.
+    package var origin: ForwardedNode? {
+        self.forwarded?.origin ?? self.remoteAddress.flatMap(Endpoint.init).map { ForwardedNode($0) }
+    }
+
+    /// Where the connection comes from, for logs.
+    package var remote: String {
+        self.forwarded?.origin.description ?? self.remoteAddress.map(describe(address:)) ?? "an unknown address"
+    }
 }
 
 /// `203.0.113.9:41234`

@@ -1,3 +1,4 @@
+internal import Intermediaries
 package import NIOCore
 internal import NIOPosix
 package import OpenSSL
@@ -8,10 +9,12 @@ package enum Listeners {
     /// Listens for tunnel connections; each is taken to one of the loops of `connections`.
     ///
     /// - Parameters:
+    ///   - proxies: Whose PROXY header comes first, before TLS; `nil`: there is none.
     ///   - failed: Told why no connection can be accepted for now.
     ///   - delegate: Made once for each connection, on its loop.
     package static func connections(
         host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, tls: TLSContext?,
+        proxies: ProxyListening?,
         failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
@@ -26,13 +29,17 @@ package enum Listeners {
                 .writeBufferWaterMark,
                 value: .init(low: TransportLimits.connectionLowWater, high: TransportLimits.connectionHighWater))
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
-                    let transport = TransportHandler(
-                        tls: try tls.map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
-                    upgrader.take(transport)
-                    try channel.pipeline.syncOperations.addHandler(transport)
-                    transport.limit(to: TransportLimits.greeting, "the handshake")
+                let accepted = NIODeadline.now()
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.addHandlers(behind: proxies) { channel, header in
+                        let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
+                        let transport = TransportHandler(
+                            tls: try tls.map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
+                        transport.forwarded = (header?.addresses?.source).map { ForwardedAddresses(origin: ForwardedNode($0)) }
+                        upgrader.take(transport)
+                        try channel.pipeline.syncOperations.addHandler(transport)
+                        transport.limit(to: TransportLimits.greeting, since: accepted, "the handshake")
+                    }
                 }
             }
             .bind(host: host, port: port)
@@ -41,11 +48,14 @@ package enum Listeners {
     /// Listens for the visitors of one tunnel, on its session's loop. Called there.
     ///
     /// - Parameters:
+    ///   - proxies: Whose PROXY header comes first: a stream is opened once it is whole, for the visitor it names. `nil`: there is
+    ///     none.
     ///   - link: Asked for each visitor: the link that takes it.
     ///   - failed: Told why no visitor can be accepted for now.
     ///   - opened: Told of each visitor that became a stream.
     package static func visitors(
-        host: String, port: Int, of tunnel: TunnelNumber, on eventLoop: any EventLoop, link: @escaping () -> LinkDriver,
+        host: String, port: Int, of tunnel: TunnelNumber, on eventLoop: any EventLoop, proxies: ProxyListening?,
+        link: @escaping () -> LinkDriver,
         failed: @escaping @Sendable (String) -> Void,
         opened: @escaping (StreamID, Endpoint?) -> Void
     ) -> EventLoopFuture<any Channel> {
@@ -56,12 +66,24 @@ package enum Listeners {
             .childStreamOptions()
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let (link, opened) = bound.value
-                    try channel.pipeline.syncOperations.addHandler(
-                        StreamSocket(link: link(), origin: .visitor(tunnel), opened: opened))
+                    try channel.addHandlers(behind: proxies) { channel, header in
+                        let (link, opened) = bound.value
+                        try channel.pipeline.syncOperations.addHandler(
+                            StreamSocket(link: link(), origin: .visitor(tunnel, header?.addresses), opened: opened))
+                    }
                 }
             }
             .bind(host: host, port: port)
+    }
+}
+
+extension Channel {
+    /// Adds handlers at once, or behind the PROXY header once that is whole. Called on the channel's loop.
+    fileprivate func addHandlers(
+        behind proxies: ProxyListening?, _ add: @escaping (any Channel, ProxyHeader?) throws -> Void
+    ) throws {
+        guard let proxies else { return try add(self, nil) }
+        try self.pipeline.syncOperations.addHandler(ProxyHeaderHandler(proxies, next: add))
     }
 }
 

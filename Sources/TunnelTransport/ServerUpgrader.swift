@@ -16,12 +16,15 @@ package enum UpgradeDecision: Sendable {
     case accept(WebSocketUpgrade, subprotocol: String, compression: PermessageDeflate?)
     /// Answer with this and close; the reason is for the log.
     case refuse(Response, reason: String)
+    /// Answer with this and close: the request was none for a tunnel connection, and there is nothing wrong with it.
+    case answer(Response)
 }
 
 package enum UpgradeFailure: Error, Sendable {
     case transport(TransportEnd)
     case malformed(HeadError)
     case refused(reason: String)
+    case answered
 }
 
 /// A server's connection before it is a WebSocket: TLS, the request, the answer. All of it has to happen within
@@ -55,12 +58,14 @@ package final class ServerUpgrader: TransportUser {
             guard let head = try self.handshake.receive(&bytes) else { return }
             request = head
         } catch {
-            self.answer(Response(error), because: .malformed(error))
+            self.answer(Response(error), to: nil, because: .malformed(error))
             return
         }
         switch delegate.upgrader(self, received: request) {
         case .refuse(let response, let reason):
-            self.answer(response, because: .refused(reason: reason))
+            self.answer(response, to: request, because: .refused(reason: reason))
+        case .answer(let response):
+            self.answer(response, to: request, because: .answered)
         case .accept(let upgrade, let subprotocol, let compression):
             var answer = ByteBuffer()
             do {
@@ -90,11 +95,12 @@ package final class ServerUpgrader: TransportUser {
         self.transport = nil
     }
 
-    private func answer(_ response: Response, because failure: UpgradeFailure) {
+    private func answer(_ response: Response, to request: RequestHead?, because failure: UpgradeFailure) {
         self.failure = failure
         var bytes = ByteBuffer()
         do {
-            try response.encode(into: &bytes)
+            // RFC 9110 §9.3.2.
+            try response.encode(withBody: request?.method != "HEAD", into: &bytes)
         } catch {
             preconditionFailure("nothing in our answers comes from outside: \(error.sentence)")
         }

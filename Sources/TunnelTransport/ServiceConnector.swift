@@ -1,3 +1,4 @@
+package import Intermediaries
 internal import NIOCore
 internal import NIOPosix
 package import TunnelProtocol
@@ -26,9 +27,12 @@ package struct ServiceFailure: Error, Sendable, Equatable {
 package struct ServiceConnector: Sendable {
     private let address: ServiceAddress
     private let resolved: SocketAddress?
+    private let proxyVersion: ProxyVersion?
 
-    package init(_ address: ServiceAddress) {
+    /// - Parameter proxyVersion: The PROXY protocol that tells the service of its visitors; `nil`: it is told nothing.
+    package init(_ address: ServiceAddress, proxyVersion: ProxyVersion? = nil) {
         self.address = address
+        self.proxyVersion = proxyVersion
         // `connect(host:)` goes through the resolver even for an address.
         self.resolved = switch address {
         case .tcp(let host, let port): try? SocketAddress(ipAddress: host, port: Int(port))
@@ -42,10 +46,10 @@ package struct ServiceConnector: Sendable {
     /// - Parameter completion: On the link's loop: `nil` once connected. Not called when the visitor left before: that says
     ///   nothing about the service.
     package func connect(
-        _ stream: StreamID, of link: LinkDriver, completion: @escaping (ServiceFailure?) -> Void
+        _ open: Frame.Open, of link: LinkDriver, completion: @escaping (ServiceFailure?) -> Void
     ) {
-        let socket = StreamSocket(link: link, origin: .service(stream))
-        link.join(socket, to: stream)
+        let socket = StreamSocket(link: link, origin: .service(open.stream), preface: self.preface(for: open))
+        link.join(socket, to: open.stream)
         let bound = NIOLoopBound(socket, eventLoop: link.eventLoop)
         let bootstrap = ClientBootstrap(group: link.eventLoop)
             .connectTimeout(TransportLimits.connect)
@@ -68,6 +72,20 @@ package struct ServiceConnector: Sendable {
                 if bound.value.connectFailed(failure.code) { completion(failure) }
             }
         }
+    }
+
+    /// The PROXY header for a stream's service. Without the visitor's address it says that this is unknown.
+    private func preface(for open: Frame.Open) -> ByteBuffer? {
+        guard let version = self.proxyVersion else { return nil }
+        let addresses = open.visitor.map { visitor in
+            // A header needs both: an unknown destination is no address at no port (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+            let unknown: Endpoint.Address = if case .v4 = visitor.address { .v4(0) } else { .v6(Opaque16(high: 0, low: 0)) }
+            return ProxyHeader.Addresses(
+                source: visitor, destination: open.destination ?? Endpoint(unknown, port: 0))
+        }
+        var header = ByteBuffer()
+        ProxyHeader(addresses).encode(version, into: &header)
+        return header
     }
 
     private static func failure(_ error: any Error) -> ServiceFailure {

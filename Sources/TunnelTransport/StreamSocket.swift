@@ -1,3 +1,4 @@
+package import Intermediaries
 package import NIOCore
 package import TunnelProtocol
 
@@ -20,8 +21,9 @@ package final class StreamSocket: ChannelDuplexHandler {
     package typealias OutboundOut = ByteBuffer
 
     package enum Origin {
-        /// A visitor of this tunnel; the stream is opened when the socket is.
-        case visitor(TunnelNumber)
+        /// A visitor of this tunnel; the stream is opened when the socket is, with the addresses that a trusted proxy gave for it,
+        /// or else the socket's own.
+        case visitor(TunnelNumber, ProxyHeader.Addresses?)
         /// The service for a stream that the peer opened.
         case service(StreamID)
     }
@@ -30,6 +32,8 @@ package final class StreamSocket: ChannelDuplexHandler {
     private let origin: Origin
     /// Told of the visitor's address once the stream stands, with its number.
     private let opened: ((StreamID, Endpoint?) -> Void)?
+    /// What a service gets before the first byte of its stream. It belongs to no stream: no credit is returned for it.
+    private let preface: ByteBuffer?
     private var id: StreamID?
     private var context: ChannelHandlerContext?
     private var channel: (any Channel)?
@@ -51,9 +55,12 @@ package final class StreamSocket: ChannelDuplexHandler {
     private var lastRead = 0
     private var lastWritten = 0
 
-    package init(link: LinkDriver, origin: Origin, opened: ((StreamID, Endpoint?) -> Void)? = nil) {
+    package init(
+        link: LinkDriver, origin: Origin, preface: ByteBuffer? = nil, opened: ((StreamID, Endpoint?) -> Void)? = nil
+    ) {
         self.link = link
         self.origin = origin
+        self.preface = preface
         self.opened = opened
         if case .service(let id) = origin { self.id = id }
     }
@@ -78,16 +85,17 @@ package final class StreamSocket: ChannelDuplexHandler {
         guard !self.isActive, !self.hasEnded else { return }
         self.isActive = true
         switch self.origin {
-        case .visitor(let tunnel):
-            let visitor = context.remoteAddress.flatMap(Endpoint.init)
-            self.id = self.link.open(
-                self, tunnel: tunnel, visitor: visitor, destination: context.localAddress.flatMap(Endpoint.init))
+        case .visitor(let tunnel, let given):
+            let visitor = given?.source ?? context.remoteAddress.flatMap(Endpoint.init)
+            let destination = given?.destination ?? context.localAddress.flatMap(Endpoint.init)
+            self.id = self.link.open(self, tunnel: tunnel, visitor: visitor, destination: destination)
             guard let id = self.id else {
                 self.abort()
                 return
             }
             self.opened?(id, visitor)
         case .service(let id):
+            if let preface = self.preface { context.writeAndFlush(self.wrapOutboundOut(preface), promise: nil) }
             self.link.connected(id)
             self.opened?(id, nil)
             let early = self.early

@@ -1,3 +1,4 @@
+package import struct Intermediaries.ForwardedAddresses
 package import NIOCore
 package import OpenSSL
 internal import struct TunnelProtocol.Endpoint
@@ -60,14 +61,18 @@ package final class TransportHandler: ChannelInboundHandler {
     }
 
     /// For a connection that another event loop has begun.
-    init(continuing tls: TLSConnection?) {
-        self.tls = tls
+    init(continuing released: ReleasedTransport) {
+        self.tls = released.tls
+        self.forwarded = released.forwarded
         self.hasStarted = true
         self.isReady = true
     }
 
     /// The socket's address at the other end.
     package private(set) var remoteAddress: SocketAddress?
+
+    /// Where the connection comes from when a trusted proxy stands in between; `nil`: from the socket's other end.
+    package var forwarded: ForwardedAddresses?
 
     /// The TLS connection, for what was negotiated.
     package var security: TLSConnection? { self.tls }
@@ -100,7 +105,7 @@ package final class TransportHandler: ChannelInboundHandler {
         self.context = nil
         self.isClosing = true
         context.close(promise: nil)
-        return ReleasedTransport(descriptor: descriptor, tls: self.tls)
+        return ReleasedTransport(descriptor: descriptor, tls: self.tls, forwarded: self.forwarded)
     }
 
     // MARK: Out
@@ -158,10 +163,12 @@ package final class TransportHandler: ChannelInboundHandler {
     }
 
     /// Ends the transport after `time`, unless another limit is set or this one is lifted before.
-    package func limit(to time: TimeAmount, _ what: String) {
+    ///
+    /// - Parameter start: When that time began.
+    package func limit(to time: TimeAmount, since start: NIODeadline = .now(), _ what: String) {
         guard let context = self.context else { return }
         self.deadline?.cancel()
-        self.deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
+        self.deadline = context.eventLoop.assumeIsolated().scheduleTask(deadline: start + time) {
             self.end = self.end ?? .deadline("\(what) took longer than \(time.nanoseconds / 1_000_000_000) s")
             self.context?.close(promise: nil)
         }
@@ -292,6 +299,7 @@ struct ReleasedTransport {
     /// To be closed, or to be given to a channel.
     let descriptor: CInt
     let tls: TLSConnection?
+    let forwarded: ForwardedAddresses?
 }
 
 /// A socket error in words: the system's own text, without the wrapping.

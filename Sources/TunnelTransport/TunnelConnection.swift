@@ -399,7 +399,7 @@ extension TunnelConnection {
             .tunnelConnectionOptions()
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let transport = TransportHandler(continuing: luggage.transport.tls)
+                    let transport = TransportHandler(continuing: luggage.transport)
                     let connection = TunnelConnection(
                         transport: transport, role: .server, webSocket: luggage.webSocket,
                         connection: luggage.connection, eventLoop: channel.eventLoop)

@@ -1,5 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Console
+public import Intermediaries
 import Logging
 import TunnelClient
 import TunnelTransport
@@ -29,12 +30,18 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What to expose: 8000, 127.0.0.1:8000, tcp://host:8000 or unix:/path; then ,port=N or ,name=TEXT. Repeatable.",
+            "What to expose: 8000, 127.0.0.1:8000, tcp://host:8000 or unix:/path; then ,port=N, ,name=TEXT or ,send-proxy=v1|v2. Repeatable.",
             valueName: "addr"))
     var expose: [String] = []
 
     @Option(help: ArgumentHelp("The public port, with a single --expose. (default: any)", valueName: "port"))
     var remotePort: UInt16?
+
+    @Option(
+        help: ArgumentHelp(
+            "Begin connections to the service with a PROXY header that tells the visitor's address, with a single --expose.",
+            valueName: "version"))
+    var sendProxy: ProxyVersion?
 
     @Option(help: ArgumentHelp("A file with the pre-shared key, instead of the environment.", valueName: "path"))
     var apiKeyFile: String?
@@ -88,6 +95,9 @@ struct ClientCommand: AsyncParsableCommand {
         guard self.remotePort == nil || self.expose.count == 1 else {
             throw ValidationError("--remote-port goes with a single --expose; with several, write --expose ADDR,port=N.")
         }
+        guard self.sendProxy == nil || self.expose.count == 1 else {
+            throw ValidationError("--send-proxy goes with a single --expose; with several, write --expose ADDR,send-proxy=v1.")
+        }
         guard self.remotePort != 0 else { throw ValidationError("--remote-port is 1 to 65535.") }
         guard [!self.caFile.isEmpty, self.fingerprint != nil, self.insecure].filter(\.self).count <= 1 else {
             throw ValidationError("--ca-file, --fingerprint and --insecure exclude each other.")
@@ -131,6 +141,12 @@ struct ClientCommand: AsyncParsableCommand {
             }
             configuration.exposures[0].remotePort = port
         }
+        if let version = self.sendProxy {
+            guard configuration.exposures[0].proxyVersion == nil else {
+                throw OperatorError(.badConfiguration, "the PROXY protocol is given twice: --send-proxy and send-proxy=")
+            }
+            configuration.exposures[0].proxyVersion = version
+        }
         if self.insecure {
             configuration.trust = .anything
         } else if let fingerprint = self.fingerprint {
@@ -149,3 +165,5 @@ struct ClientCommand: AsyncParsableCommand {
         return configuration
     }
 }
+
+extension ProxyVersion: ExpressibleByArgument {}

@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import Console
 import Logging
-import TunnelServer
+public import TunnelServer
 import TunnelTransport
 
 /// Arguments, files and environment into one configuration; then it runs.
@@ -43,6 +43,18 @@ struct ServerCommand: AsyncParsableCommand {
 
     @Flag(help: "No TLS: for a load balancer in front that ends it.")
     var plain = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Whose X-Forwarded-For, Forwarded and PROXY headers are believed: 10.0.0.0/8,192.0.2.7. (default: nobody's)",
+            valueName: "cidr,..."))
+    var trustedProxies: String?
+
+    @Option(help: ArgumentHelp("The PROXY protocol before TLS, from --trusted-proxies, for clients.", valueName: "version"))
+    var proxyProtocol = ServerConfiguration.ProxyProtocol.off
+
+    @Option(help: ArgumentHelp("Likewise on tunnels' ports, for their visitors.", valueName: "version"))
+    var tunnelProxyProtocol = ServerConfiguration.ProxyProtocol.off
 
     @Option(help: ArgumentHelp("A file with the pre-shared key, instead of the environment.", valueName: "path"))
     var apiKeyFile: String?
@@ -112,6 +124,9 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.memoryBudget = self.memoryBudget.bytes
         configuration.maximumConnectionAge = self.maxConnectionAge.duration
         configuration.compression = self.compression == .on
+        configuration.trustedProxies = try self.trustedProxies.map(ServerConfiguration.networks) ?? []
+        configuration.proxyProtocol = self.proxyProtocol
+        configuration.tunnelProxyProtocol = self.tunnelProxyProtocol
         if self.plain {
             configuration.security = .plain
         } else if let chain = self.tlsCert, let key = self.tlsKey {
@@ -120,6 +135,8 @@ struct ServerCommand: AsyncParsableCommand {
         return configuration
     }
 }
+
+extension ServerConfiguration.ProxyProtocol: ExpressibleByArgument {}
 
 /// `any`, `20000` or `20000-29999`.
 struct PortsArgument: ExpressibleByArgument, CustomStringConvertible {

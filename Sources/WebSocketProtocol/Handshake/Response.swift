@@ -30,7 +30,9 @@ package struct Response: Equatable, Sendable {
     }
 
     /// Writes the response, or throws before a byte of it is written.
-    package func encode(into buffer: inout ByteBuffer) throws(UnwritableField) {
+    ///
+    /// - Parameter withBody: False in answer to HEAD: the body's length is told all the same (RFC 9110 §9.3.2).
+    package func encode(withBody: Bool = true, into buffer: inout ByteBuffer) throws(UnwritableField) {
         guard HTTPSyntax.isFieldValue(self.reason.utf8) else { throw UnwritableField(name: "status", part: .value) }
         for name in ["Content-Length", "Connection", "Transfer-Encoding"] where self.fields.contains(name) {
             preconditionFailure("\(name) is the encoder's to write")
@@ -46,6 +48,6 @@ package struct Response: Equatable, Sendable {
         try fields.checkWritable()
         buffer.writeString("HTTP/1.1 \(self.status) \(self.reason)\r\n")
         fields.encode(into: &buffer)
-        if self.status != 204 { buffer.writeString(self.body) }
+        if withBody, self.status != 204 { buffer.writeString(self.body) }
     }
 }
