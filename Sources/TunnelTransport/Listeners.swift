@@ -9,9 +9,11 @@ package enum Listeners {
     ///
     /// - Parameters:
     ///   - failed: Told why no connection can be accepted for now.
+    ///   - tls: Asked for each connection; `nil` for one without TLS.
     ///   - delegate: Made once for each connection, on its loop.
     package static func connections(
-        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, tls: TLSContext?,
+        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup,
+        tls: @escaping @Sendable () -> TLSContext?,
         failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
@@ -29,7 +31,7 @@ package enum Listeners {
                 channel.eventLoop.makeCompletedFuture {
                     let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
                     let transport = TransportHandler(
-                        tls: try tls.map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
+                        tls: try tls().map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
                     upgrader.take(transport)
                     try channel.pipeline.syncOperations.addHandler(transport)
                     transport.limit(to: TransportLimits.greeting, "the handshake")
