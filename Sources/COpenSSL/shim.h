@@ -44,6 +44,10 @@ static inline long shim_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mo
 static inline int shim_SSL_CTX_add0_chain_cert(SSL_CTX *context, X509 *certificate) {
     return (int)SSL_CTX_add0_chain_cert(context, certificate);
 }
+// The callback gets what libssl knows of the connection, and no argument of ours: that lies in its ex_data.
+static inline void shim_SSL_CTX_set_cert_cb(SSL_CTX *context, int (*callback)(SSL *, void *)) {
+    SSL_CTX_set_cert_cb(context, callback, NULL);
+}
 static inline int shim_SSL_set_tlsext_host_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
 }

@@ -40,16 +40,23 @@ package enum Program {
 
     /// Runs `body` until it returns, and ends the process.
     ///
-    /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process.
+    /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process. SIGHUP calls
+    /// `hangUp`; where it says that the terminal of this program is gone, it is one of the others.
     package static func run(
         logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void,
+        hangUp: @escaping @Sendable () -> Void,
         body: @escaping @Sendable () async throws -> Void
     ) async -> Never {
         signal(SIGPIPE, SIG_IGN)
         shim_keep_freed_memory(Self.keptMemory)
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let hadTerminal = isatty(STDERR_FILENO) == 1
         let watcher = Task {
-            for await _ in signals {
+            for await signal in signals {
+                guard signal != .sighup || hadTerminal && isatty(STDERR_FILENO) == 0 else {
+                    hangUp()
+                    continue
+                }
                 let count = Self.signals.add(1, ordering: .relaxed).newValue
                 stop()
                 guard count > 1 else { continue }

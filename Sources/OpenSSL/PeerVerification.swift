@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// Which certificates a client accepts.
+/// Which certificates of the other side are accepted.
 package enum PeerVerification: Equatable, Sendable {
     /// A chain to an authority of the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace it) or of these PEM
     /// files, within its dates, for the very host that was dialled.
@@ -10,13 +10,16 @@ package enum PeerVerification: Equatable, Sendable {
     case authoritiesOr(fingerprint: CertificateFingerprint, extra: [String] = [])
     /// Exactly the certificate of this fingerprint and no other, whatever its chain, dates and names.
     case fingerprint(CertificateFingerprint)
+    /// A chain to an authority of this PEM file and no other, within its dates: for a server's clients, which have no host to be
+    /// asked for.
+    case onlyAuthorities(String)
     /// Any certificate at all: encrypted, and open to whoever sits in between.
     case unverified
 
     /// The one certificate that needs no authority.
     var pinned: CertificateFingerprint? {
         switch self {
-        case .authorities, .unverified: nil
+        case .authorities, .onlyAuthorities, .unverified: nil
         case .authoritiesOr(let fingerprint, _), .fingerprint(let fingerprint): fingerprint
         }
     }
@@ -26,6 +29,18 @@ package enum PeerVerification: Equatable, Sendable {
         switch self {
         case .unverified, .fingerprint:
             return
+        case .onlyAuthorities(let file):
+            let source = try PEM(file: file)
+            var next: OpaquePointer? = try source.firstCertificate()
+            while let authority = next {
+                defer { X509_free(authority) }
+                ERR_clear_error()
+                // The second is the name by which clients with several certificates choose (RFC 8446 §4.2.4).
+                guard X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority) == 1,
+                    SSL_CTX_add_client_CA(context, authority) == 1
+                else { throw TLSConfigurationError("cannot use the authorities in \(file): \(OpenSSLError.drain())") }
+                next = try source.nextCertificate()
+            }
         case .authorities(let files), .authoritiesOr(_, let files):
             // No store on this machine is no error: the extra files may be all there is, and a chain fails by itself.
             SSL_CTX_set_default_verify_paths(context)
@@ -37,9 +52,9 @@ package enum PeerVerification: Equatable, Sendable {
                     throw TLSConfigurationError("cannot use the authorities in \(file): \(OpenSSLError.drain())")
                 }
             }
-            // Whatever the operator put into a file is trusted as it stands: an intermediate or a server's own
-            // certificate too, not only a root.
-            X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), UInt(X509_V_FLAG_PARTIAL_CHAIN))
         }
+        // Whatever the operator put into a file is trusted as it stands: an intermediate or a server's own
+        // certificate too, not only a root.
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), UInt(X509_V_FLAG_PARTIAL_CHAIN))
     }
 }

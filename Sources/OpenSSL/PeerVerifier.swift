@@ -5,13 +5,21 @@ final class PeerVerifier {
     private let verification: PeerVerification
     /// Why the certificate was refused.
     private(set) var failure: VerificationFailure?
+    /// In a client: whether the server has asked for a certificate of ours.
+    fileprivate(set) var isAsked = false
 
     init(_ verification: PeerVerification) {
         self.verification = verification
     }
 
+    /// Judges the peer of `ssl` from now on.
+    func attach(to ssl: OpaquePointer) {
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+    }
+
     /// Tells `ssl` whose certificate is wanted. Chain and host are separate checks in OpenSSL; both are set here.
     func attach(to ssl: OpaquePointer, expecting server: ServerIdentity) {
+        self.attach(to: ssl)
         let parameters = SSL_get0_param(ssl)
         X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
         switch server {
@@ -21,13 +29,22 @@ final class PeerVerifier {
         case .address(let address):
             require(X509_VERIFY_PARAM_set1_ip_asc(parameters, address), "address \(address)")
         }
-        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    /// Makes every connection of `context` ask its verifier instead of OpenSSL's default.
+    /// Makes every connection of `context` ask its verifier instead of OpenSSL's default. A peer without a certificate is
+    /// refused by OpenSSL itself.
     static func install(in context: OpaquePointer) {
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         SSL_CTX_set_cert_verify_callback(context, verifyPeer, nil)
+    }
+
+    /// Makes every client's connection of `context` note whether it is asked for a certificate.
+    static func noteRequests(in context: OpaquePointer) {
+        shim_SSL_CTX_set_cert_cb(context, certificateRequested)
+    }
+
+    fileprivate static func of(_ ssl: OpaquePointer) -> PeerVerifier? {
+        SSL_get_ex_data(ssl, 0).map { Unmanaged<PeerVerifier>.fromOpaque($0).takeUnretainedValue() }
     }
 
     fileprivate func accepts(_ chain: OpaquePointer) -> Bool {
@@ -70,11 +87,16 @@ final class PeerVerifier {
 /// Called by libssl with the chain it received; 1 accepts.
 private func verifyPeer(_ chain: OpaquePointer?, _: UnsafeMutableRawPointer?) -> Int32 {
     let index = SSL_get_ex_data_X509_STORE_CTX_idx()
-    guard let chain, let ssl = X509_STORE_CTX_get_ex_data(chain, index),
-        let verifier = SSL_get_ex_data(OpaquePointer(ssl), 0)
+    guard let chain, let ssl = X509_STORE_CTX_get_ex_data(chain, index), let verifier = PeerVerifier.of(OpaquePointer(ssl))
     else { return 0 }
     // What looking for authorities leaves in the error queue would be taken for a failure of the handshake.
     ERR_set_mark()
     defer { ERR_pop_to_mark() }
-    return Unmanaged<PeerVerifier>.fromOpaque(verifier).takeUnretainedValue().accepts(chain) ? 1 : 0
+    return verifier.accepts(chain) ? 1 : 0
+}
+
+/// Called by libssl in a client that the server asks for a certificate; 1 goes on with the one there is, if any.
+private func certificateRequested(_ ssl: OpaquePointer?, _: UnsafeMutableRawPointer?) -> Int32 {
+    ssl.flatMap { PeerVerifier.of($0) }?.isAsked = true
+    return 1
 }

@@ -11,6 +11,17 @@ package struct TLSAlert: Equatable, Sendable, CustomStringConvertible {
         Self.words[self.code] ?? "alert \(self.code)"
     }
 
+    /// Whether it is what a server answers to a client's certificate, or to none.
+    func concernsCertificate(isPresented: Bool) -> Bool {
+        switch self.code {
+        // bad_certificate to unknown_ca, access_denied, certificate_required.
+        case 42...46, 48, 49, 116: true
+        // handshake_failure: RFC 5246 §7.4.6 has TLS 1.2 say this where there is no certificate.
+        case 40: !isPresented
+        default: false
+        }
+    }
+
     /// RFC 8446 §6 and RFC 5246 §7.2, put so that an operator who knows no RFC can follow.
     private static let words: [UInt8: String] = [
         0: "closed normally",

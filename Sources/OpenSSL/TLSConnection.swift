@@ -44,6 +44,8 @@ package final class TLSConnection {
     /// Whether both sides have proved themselves, so that `encrypt` may be called.
     package private(set) var isHandshakeComplete = false
 
+    package let isServer: Bool
+
     /// What `receive` was given and the engine has not read yet.
     var incoming = LentBytes.none
     /// Records after which our sending key is replaced. RFC 8446 §5.5: AES-GCM keeps its margin for 2^24.5 full records
@@ -68,10 +70,13 @@ package final class TLSConnection {
             let verifier = PeerVerifier(verification)
             self.verifier = verifier
             verifier.attach(to: ssl, expecting: server)
+            self.isServer = false
             SSL_set_connect_state(ssl)
         } else {
             precondition(context.certificate != nil, "a client's context in a server")
-            self.verifier = nil
+            self.verifier = context.verification.map { PeerVerifier($0) }
+            self.verifier?.attach(to: ssl)
+            self.isServer = true
             SSL_set_accept_state(ssl)
         }
 
@@ -169,10 +174,13 @@ package final class TLSConnection {
         return String(decoding: UnsafeBufferPointer(start: name, count: Int(length)), as: UTF8.self)
     }
 
-    /// The certificate the peer presented; nil before that, and in a server.
+    /// The certificate the peer presented; nil before that, and in a server that asks for none.
     package var peerCertificate: CertificateSummary? {
         SSL_get0_peer_certificate(self.ssl).map { CertificateSummary(certificate: $0) }
     }
+
+    /// In a client: whether the server has asked for a certificate of ours.
+    package var isAskedForCertificate: Bool { self.verifier?.isAsked ?? false }
 
     /// The server name the client asked for (SNI), as it was sent; nil if it sent none.
     package var requestedServerName: String? {
@@ -219,8 +227,16 @@ package final class TLSConnection {
                 ERR_clear_error()
                 return self.fail(.certificate(refused))
             }
-            return self.fail(.drained(established: self.isHandshakeComplete))
+            return self.fail(self.judged(.drained(established: self.isHandshakeComplete)))
         }
+    }
+
+    /// An alert that answers our certificate, or the lack of one. In TLS 1.3 it comes when the handshake is over for us.
+    private func judged(_ failure: TLSFailure) -> TLSFailure {
+        guard case .peerAlert(let alert) = failure, !self.isServer, self.isAskedForCertificate,
+            alert.concernsCertificate(isPresented: SSL_get_certificate(self.ssl) != nil)
+        else { return failure }
+        return .ownCertificate(alert)
     }
 
     private func fail(_ failure: TLSFailure) -> TLSFailure {

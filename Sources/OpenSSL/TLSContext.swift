@@ -18,39 +18,50 @@ package enum TLSVersion: Sendable {
 package final class TLSContext: Sendable {
     /// A server's own certificate; nil in a client.
     package let certificate: CertificateSummary?
-    /// What a client accepts; nil in a server.
+    /// What is asked of the other side's certificate; nil in a server that asks for none.
     let verification: PeerVerification?
     /// SSL_CTX: libssl counts its references atomically, and nobody here alters it once it is stored.
     nonisolated(unsafe) let pointer: OpaquePointer
 
-    /// For a server that presents `identity`. Clients are not asked for certificates.
+    /// For a server that presents `identity`.
     ///
+    /// `clientAuthorities`: a PEM file; clients must present a certificate of one of its authorities. Without it, they are not
+    /// asked for any.
     /// `maximumVersion`: TLS 1.3, unless something in between is known to break it.
-    package init(server identity: TLSIdentity, maximumVersion: TLSVersion = .tls13) throws(TLSConfigurationError) {
+    package init(
+        server identity: TLSIdentity, clientAuthorities: String? = nil, maximumVersion: TLSVersion = .tls13
+    ) throws(TLSConfigurationError) {
         let context = Self.make(TLS_server_method(), maximumVersion)
+        let verification = clientAuthorities.map { PeerVerification.onlyAuthorities($0) }
         do throws(TLSConfigurationError) {
             self.certificate = try identity.install(in: context)
+            try verification?.install(in: context)
         } catch {
             SSL_CTX_free(context)
             throw error
         }
+        if verification != nil { PeerVerifier.install(in: context) }
         SSL_CTX_set_alpn_select_cb(context, selectProtocol, nil)
-        self.verification = nil
+        self.verification = verification
         self.pointer = context
     }
 
     /// For a client that accepts what `verification` says.
+    ///
+    /// `identity`: what it presents when the server asks.
     package init(
-        client verification: PeerVerification, maximumVersion: TLSVersion = .tls13
+        client verification: PeerVerification, identity: TLSIdentity? = nil, maximumVersion: TLSVersion = .tls13
     ) throws(TLSConfigurationError) {
         let context = Self.make(TLS_client_method(), maximumVersion)
         do throws(TLSConfigurationError) {
             try verification.install(in: context)
+            _ = try identity?.install(in: context)
         } catch {
             SSL_CTX_free(context)
             throw error
         }
         PeerVerifier.install(in: context)
+        PeerVerifier.noteRequests(in: context)
         // Unlike its neighbours, this function returns 0 when it succeeds.
         let offer = [UInt8(http11.count)] + http11
         require(SSL_CTX_set_alpn_protos(context, offer, UInt32(offer.count)) == 0, "ALPN")

@@ -4,6 +4,11 @@ internal import COpenSSL
 package enum TLSFailure: Error, Equatable, Sendable {
     /// The peer's certificate was refused here, inside the handshake: no application byte was sent.
     case certificate(VerificationFailure)
+    /// A client presented no certificate, and has to.
+    case noCertificate
+    /// The server asked for a certificate of ours and accepts neither the one it got nor, if it got none, that. The alert
+    /// that said so; nil when it closed without one.
+    case ownCertificate(TLSAlert?)
     /// The other side gave up and said why.
     case peerAlert(TLSAlert)
     /// What arrived is no TLS: plain HTTP, most likely, or another protocol's greeting.
@@ -47,6 +52,9 @@ extension TLSFailure: CustomStringConvertible {
     package var description: String {
         switch self {
         case .certificate(let failure): failure.description
+        case .noCertificate: "the other side presented no certificate"
+        case .ownCertificate(let alert?): "the other side asked for a certificate and refused: \(alert)"
+        case .ownCertificate(nil): "the other side asked for a certificate and closed the connection"
         case .peerAlert(let alert): "the other side refused: \(alert)"
         case .notTLS: "the other side does not speak TLS"
         case .protocolVersion: "the other side speaks only versions of TLS below 1.2"
@@ -85,6 +93,8 @@ extension TLSFailure {
         switch cause.reason {
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_WRONG_SSL_VERSION, SSL_R_BAD_LEGACY_VERSION:
             return .protocolVersion
+        case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+            return .noCertificate
         case SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST, SSL_R_WRONG_VERSION_NUMBER, SSL_R_UNKNOWN_PROTOCOL,
             SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_RECORD_LENGTH_MISMATCH, SSL_R_BAD_RECORD_TYPE:
             return established ? .other(cause.text) : .notTLS

@@ -1,8 +1,8 @@
 internal import COpenSSL
 
-/// Who a server is: its certificate, the intermediate ones that lead to its authority, and the private key.
+/// Who one side is: its certificate, the intermediate ones that lead to its authority, and the private key.
 package enum TLSIdentity: Sendable {
-    /// Paths of PEM files; the chain begins with the server's own certificate. One file may hold both.
+    /// Paths of PEM files; the chain begins with the side's own certificate. One file may hold both.
     case files(certificateChain: String, privateKey: String)
     /// The PEM texts themselves.
     case pem(certificateChain: String, privateKey: String)

@@ -78,16 +78,28 @@ public final class Client: Sendable {
         if let session { session.eventLoop.execute { session.value.stop() } }
     }
 
+    /// Dials at once where it waits for its next attempt to connect; otherwise nothing happens.
+    public func reconnect() {
+        let session = self.state.withLockedValue { $0.session }
+        if let session { session.eventLoop.execute { session.value.reconnect() } }
+    }
+
     private func makeDialer() throws -> Dialer {
         let configuration = self.configuration
         var tls: TLSContext?
         if configuration.server.isSecure {
             do {
-                tls = try TLSContext(client: try configuration.verification())
+                tls = try TLSContext(
+                    client: try configuration.verification(),
+                    identity: configuration.certificate.map {
+                        .files(certificateChain: $0.chainFile, privateKey: $0.keyFile)
+                    })
             } catch let error as OperatorError {
                 throw error
             } catch {
-                throw OperatorError(.badConfiguration, "\(error)", remedy: "Check --ca-file.")
+                throw OperatorError(.badConfiguration, "\(error)",
+                    remedy: configuration.certificate == nil
+                        ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
             }
         }
         return Dialer(

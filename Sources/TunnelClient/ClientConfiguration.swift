@@ -15,11 +15,25 @@ public struct ClientConfiguration: Sendable {
         case anything
     }
 
+    /// What the client presents to a server that asks for a certificate: PEM files, not encrypted. One file may hold both.
+    public struct Certificate: Sendable, Equatable {
+        /// Begins with the client's own certificate; intermediate ones follow.
+        public var chainFile: String
+        public var keyFile: String
+
+        public init(chainFile: String, keyFile: String) {
+            self.chainFile = chainFile
+            self.keyFile = keyFile
+        }
+    }
+
     public var server: ServerURL
     /// The pre-shared key.
     public var key: String
     public var exposures: [Exposure]
     public var trust: Trust
+    /// Presented to the server if it asks; the key is needed all the same.
+    public var certificate: Certificate?
     /// Whether the key may go over a connection that is not encrypted to another machine.
     public var allowsPlainTextKey: Bool
     public var stateFolder: StateFolder
@@ -42,6 +56,7 @@ public struct ClientConfiguration: Sendable {
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
+        certificate: Certificate? = nil,
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
         compression: Bool = false,
@@ -51,6 +66,7 @@ public struct ClientConfiguration: Sendable {
         self.key = key
         self.exposures = exposures
         self.trust = trust
+        self.certificate = certificate
         self.allowsPlainTextKey = allowsPlainTextKey
         self.stateFolder = stateFolder
         self.keepalive = keepalive
@@ -78,6 +94,11 @@ public struct ClientConfiguration: Sendable {
         }
         guard 1...Int(Limits.Implementation.links) ~= self.links else {
             throw OperatorError(.badConfiguration, "a session has 1 to \(Limits.Implementation.links) links, not \(self.links)")
+        }
+        guard self.certificate == nil || self.server.isSecure else {
+            throw OperatorError(
+                .badConfiguration, "a client certificate cannot be presented to \(self.server), which is without TLS",
+                remedy: "Use wss://, or leave --client-cert and --client-key out.")
         }
         if let id = self.clientID {
             guard 1...Limits.Specification.textBytes ~= id.utf8.count, id == id.printable else {

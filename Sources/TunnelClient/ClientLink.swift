@@ -48,7 +48,7 @@ final class ClientLink: TunnelConnectionDelegate {
     /// Its streams may finish on the connection it has.
     func retire() {
         self.isRetired = true
-        self.attempt?.cancel()
+        self.cancelAttempt()
         self.expiry?.cancel()
         if self.connection == nil {
             self.forget()
@@ -101,10 +101,23 @@ final class ClientLink: TunnelConnectionDelegate {
             guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
             self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
         }
-        self.attempt?.cancel()
+        self.cancelAttempt()
         self.attempt = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
+            self.attempt = nil
             self.dial()
         }
+    }
+
+    /// The attempt that is to come is made now.
+    func hurry() {
+        guard self.attempt != nil else { return }
+        self.cancelAttempt()
+        self.dial()
+    }
+
+    private func cancelAttempt() {
+        self.attempt?.cancel()
+        self.attempt = nil
     }
 
     // MARK: The connection
@@ -115,7 +128,7 @@ final class ClientLink: TunnelConnectionDelegate {
 
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
         self.isDialling = false
-        self.attempt?.cancel()
+        self.cancelAttempt()
         self.closeAbandoned()
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
@@ -227,7 +240,7 @@ final class ClientLink: TunnelConnectionDelegate {
 
     /// Leaves its connection, if it has one; what it carried is forgotten.
     func disconnect() {
-        self.attempt?.cancel()
+        self.cancelAttempt()
         let connection = self.connection
         self.connection = nil
         connection?.delegate = nil
@@ -238,7 +251,7 @@ final class ClientLink: TunnelConnectionDelegate {
     func leave(_ reason: String) {
         self.isOver = true
         self.expiry?.cancel()
-        self.attempt?.cancel()
+        self.cancelAttempt()
         guard let connection = self.connection else {
             self.forget()
             return self.session.leftLink(self)

@@ -95,6 +95,15 @@ final class ClientSession: LinkDelegate {
         self.links[0].dial()
     }
 
+    /// Does not wait for the time of the next attempt.
+    func reconnect() {
+        guard !self.isStopping else { return }
+        for link in self.links { link.hurry() }
+    }
+
+    /// The certificate to be presented to the server, for messages.
+    var ownCertificate: ClientConfiguration.Certificate? { self.configuration.certificate }
+
     /// The server as the user named it, for messages.
     var configuredServer: ServerURL { self.configuration.server }
 

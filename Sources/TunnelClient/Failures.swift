@@ -18,6 +18,9 @@ extension ClientSession {
         case DialFailure.connect(let why):
             return end(
                 self.unreachable(why, "Check that ws-tunnel-server is running and its port is open."), .always)
+        case DialFailure.transport(.tls(.ownCertificate(let alert))):
+            // Without an alert it may have been an accident.
+            return end(self.explainOwnCertificate(alert), alert == nil ? .always : .onceConnected)
         case DialFailure.transport(.tls(let failure)):
             return end(self.explain(failure), .onceConnected)
         case DialFailure.transport(.endOfFile):
@@ -78,10 +81,17 @@ extension ClientSession {
                     ? "A server started with --plain is reached with ws://, or through its load balancer." : nil)
         }
         let host = self.configuredServer.host
+        // A proxy that intercepts is known by whom its certificates are from.
+        let issued = "issued by \(refused.issuer)"
         switch refused.reason {
         case .wrongHost(let names):
+            let shown = names.prefix(Self.namesShown).joined(separator: ", ")
+            let more = names.count > Self.namesShown ? " and \(names.count - Self.namesShown) more" : ""
             return OperatorError(
-                .unreachable, "\(host) presented a certificate for \(names.joined(separator: ", "))",
+                .unreachable,
+                names.isEmpty
+                    ? "\(host) presented a certificate that names no host, \(issued)"
+                    : "\(host) presented a certificate for \(shown)\(more), \(issued)",
                 remedy: "Connect using a name on the certificate. For a private authority, pass --ca-file.")
         case .selfSigned:
             return OperatorError(
@@ -93,13 +103,33 @@ extension ClientSession {
                 remedy: "If this is your private authority, or your company's proxy, pass its certificate with --ca-file.")
         case .fingerprintMismatch(let presented):
             return OperatorError(
-                .unreachable, "\(host) presented another certificate than the one of --fingerprint: \(presented)",
+                .unreachable, "\(host) presented another certificate than the one of --fingerprint: \(presented), \(issued)",
                 remedy: "If the server's certificate was replaced, pass the new fingerprint. Otherwise somebody stands in between.")
         case .expired, .notYetValid, .other:
             return OperatorError(
-                .unreachable, "\(host): \(refused)",
+                .unreachable, "\(host): \(refused), \(issued)",
                 remedy: "Renew the server's certificate, and check the clocks of both machines.")
         }
+    }
+
+    /// Of the names on a certificate for another host: it may have hundreds.
+    private static var namesShown: Int { 10 }
+
+    /// The server asked for a certificate, and what it got was not to its liking. In TLS 1.3 it says so when the handshake is
+    /// over for the client.
+    private func explainOwnCertificate(_ alert: TLSAlert?) -> OperatorError {
+        let why = alert.map { "\($0)" } ?? "it closed the connection without saying why"
+        guard let certificate = self.ownCertificate else {
+            return OperatorError(
+                .unreachable, "\(self.configuredServer) requires a client certificate: \(why)",
+                remedy: "Pass --client-cert and --client-key, with a certificate of an authority in the server's --client-ca.")
+        }
+        return OperatorError(
+            .unreachable, "\(self.configuredServer) refused the client certificate in \(certificate.chainFile): \(why)",
+            remedy: """
+                It has to be of an authority in the server's --client-ca, within its dates, and for the use of clients. \
+                The server's log names the reason.
+                """)
     }
 
     private func explain(_ answer: RefusedUpgrade) -> SessionEnd {

@@ -11,6 +11,8 @@ public final class Server: Sendable {
     private let logger: Logger
     private let stopping: AsyncStream<Void>
     private let requestStop: AsyncStream<Void>.Continuation
+    private let reloading: AsyncStream<Void>
+    private let requestReload: AsyncStream<Void>.Continuation
 
     /// - Parameter onEvent: Called on any thread; must not block.
     public init(
@@ -19,6 +21,8 @@ public final class Server: Sendable {
         self.logger = logger
         self.context = ServerContext(configuration: configuration, logger: logger, emit: onEvent)
         (self.stopping, self.requestStop) = AsyncStream.makeStream()
+        // One more reading covers however many were asked for meanwhile.
+        (self.reloading, self.requestReload) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// As of now; may be asked from any thread, at any time.
@@ -30,7 +34,7 @@ public final class Server: Sendable {
     public func run() async throws {
         let configuration = self.context.configuration
         try configuration.validate()
-        let certificate = try ServerCertificate(configuration)
+        let certificate = try ServerCertificate(configuration, logger: self.logger)
         // One loop a core: a connection and its streams stay on one, so nothing on the way of a byte locks.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let result: Result<Void, any Error>
@@ -46,7 +50,13 @@ public final class Server: Sendable {
 
     private func run(on loops: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate) async throws {
         let configuration = self.context.configuration
-        let listener = try await self.listen(loops, certificate.context)
+        let listener = try await self.listen(loops) { certificate.context }
+        let watcher = Task { await certificate.watchFiles() }
+        let reloader = Task { for await _ in self.reloading { await certificate.reload() } }
+        defer {
+            watcher.cancel()
+            reloader.cancel()
+        }
         guard let address = listener.localAddress, let port = address.port else { return }
         self.context.emit(
             .ready(
@@ -64,7 +74,15 @@ public final class Server: Sendable {
         self.requestStop.yield()
     }
 
-    private func listen(_ loops: MultiThreadedEventLoopGroup, _ tls: TLSContext?) async throws(OperatorError) -> any Channel {
+    /// Reads the files of the certificate, its key and the clients' authorities again, for connections that come from now on.
+    /// They are read by themselves, too, when they change.
+    public func reload() {
+        self.requestReload.yield()
+    }
+
+    private func listen(
+        _ loops: MultiThreadedEventLoopGroup, _ tls: @escaping @Sendable () -> TLSContext?
+    ) async throws(OperatorError) -> any Channel {
         let address = self.context.configuration.listen
         let context = self.context
         do {

@@ -43,6 +43,9 @@ public struct ServerConfiguration: Sendable {
     /// The host shown in URLs.
     public var publicHost: String
     public var security: Security
+    /// A PEM file of authorities: clients must present a certificate of one of them besides the key. `nil`: they are not asked for
+    /// one.
+    public var clientAuthorities: String?
     /// The pre-shared keys; any of them lets a client in. None may be empty.
     public var keys: [String]
     public var stateFolder: StateFolder
@@ -71,6 +74,7 @@ public struct ServerConfiguration: Sendable {
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
+        clientAuthorities: String? = nil,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
         gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
         compression: Bool = false,
@@ -83,6 +87,7 @@ public struct ServerConfiguration: Sendable {
         self.tcpPorts = tcpPorts
         self.publicHost = publicHost
         self.security = security
+        self.clientAuthorities = clientAuthorities
         self.stateFolder = stateFolder
         self.keepalive = keepalive
         self.resumeWindow = resumeWindow
@@ -97,6 +102,11 @@ public struct ServerConfiguration: Sendable {
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
     func validate() throws(OperatorError) {
+        if case .plain = self.security, self.clientAuthorities != nil {
+            throw OperatorError(
+                .badConfiguration, "clients cannot be asked for certificates without TLS",
+                remedy: "Leave --client-ca out: the load balancer in front, which ends TLS, is who has to ask.")
+        }
         guard !self.keys.isEmpty, self.keys.allSatisfy({ !$0.isEmpty }) else {
             throw OperatorError(
                 .badConfiguration, "the server has no API key",

@@ -59,6 +59,13 @@ final class ClientUpgrader: TransportUser {
     func transportIsWritable() {}
 
     func transportEnded(_ end: TransportEnd) {
+        var end = end
+        switch end {
+        case .endOfFile, .failed:
+            // Not every server says that it wanted another certificate, or one at all.
+            if self.transport?.security?.isAskedForCertificate == true { end = .tls(.ownCertificate(nil)) }
+        case .tls, .proxy, .deadline, .closedHere: break
+        }
         self.transport = nil
         guard !self.isDone else { return }
         self.isDone = true

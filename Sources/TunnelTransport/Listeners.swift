@@ -11,10 +11,11 @@ package enum Listeners {
     /// - Parameters:
     ///   - proxies: Whose PROXY header comes first, before TLS; `nil`: there is none.
     ///   - failed: Told why no connection can be accepted for now.
+    ///   - tls: Asked for each connection; `nil` for one without TLS.
     ///   - delegate: Made once for each connection, on its loop.
     package static func connections(
-        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, tls: TLSContext?,
-        proxies: ProxyListening?,
+        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup,
+        tls: @escaping @Sendable () -> TLSContext?, proxies: ProxyListening?,
         failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
@@ -34,7 +35,7 @@ package enum Listeners {
                     try channel.addHandlers(behind: proxies) { channel, header in
                         let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
                         let transport = TransportHandler(
-                            tls: try tls.map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
+                            tls: try tls().map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
                         transport.forwarded = (header?.addresses?.source).map { ForwardedAddresses(origin: ForwardedNode($0)) }
                         upgrader.take(transport)
                         try channel.pipeline.syncOperations.addHandler(transport)

@@ -143,11 +143,16 @@ package final class TransportHandler: ChannelInboundHandler {
 
     /// Sends what was written, then closes: our direction at once, the rest when the peer has closed its own.
     package func close() {
-        guard let context = self.context, !self.isClosing else { return }
+        guard self.isOpen else { return }
         self.tls?.close()
         self.flush()
-        self.isClosing = true
         self.end = self.end ?? .closedHere
+        self.closeOutput()
+    }
+
+    private func closeOutput() {
+        guard let context = self.context else { return }
+        self.isClosing = true
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             bound.value.close(mode: .output, promise: nil)
@@ -182,10 +187,11 @@ package final class TransportHandler: ChannelInboundHandler {
     private func fail(_ end: TransportEnd) {
         guard self.end == nil else { return }
         self.end = end
-        // OpenSSL may have left an alert to send.
+        // OpenSSL may have left an alert to send, which says why. A client may have sent more than was read: closing with that
+        // unread would reset the connection and could take the alert with it.
+        let lingers = self.tls.map { $0.isServer && $0.outbound.readableBytes > 0 } ?? false
         self.flush()
-        self.isClosing = true
-        self.context?.close(promise: nil)
+        if lingers { self.closeOutput() } else { self.abort() }
     }
 
     // MARK: In

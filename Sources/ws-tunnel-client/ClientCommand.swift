@@ -20,6 +20,8 @@ struct ClientCommand: AsyncParsableCommand {
 
               SOCKETS_API_KEY=... ws-tunnel-client --server wss://tunnel.example.com --expose 127.0.0.1:8000
 
+            On SIGHUP a client that waits for its next attempt to connect makes it at once.
+
             Exit codes: 0 stopped, 1 failure, 64 usage, 69 server unreachable, 73 port taken, 77 key refused, \
             78 bad configuration.
             """,
@@ -54,6 +56,12 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Flag(help: "Accept any certificate: whoever stands in between reads everything, the key too.")
     var insecure = false
+
+    @Option(help: ArgumentHelp("The certificate chain to present where the server asks, PEM.", valueName: "pem"))
+    var clientCert: String?
+
+    @Option(help: ArgumentHelp("The private key of --client-cert, PEM.", valueName: "pem"))
+    var clientKey: String?
 
     @Flag(help: "Send the key even where ws:// is not encrypted and the server is another machine.")
     var allowPlainTextKey = false
@@ -102,6 +110,9 @@ struct ClientCommand: AsyncParsableCommand {
         guard [!self.caFile.isEmpty, self.fingerprint != nil, self.insecure].filter(\.self).count <= 1 else {
             throw ValidationError("--ca-file, --fingerprint and --insecure exclude each other.")
         }
+        guard (self.clientCert == nil) == (self.clientKey == nil) else {
+            throw ValidationError("--client-cert and --client-key go together.")
+        }
         guard 1...8 ~= self.links else { throw ValidationError("--links is 1 to 8.") }
         guard (self.maxRetries ?? 0) >= 0 else { throw ValidationError("--max-retries is 0 or more.") }
     }
@@ -124,7 +135,7 @@ struct ClientCommand: AsyncParsableCommand {
             panel?.update { $0.stop(now: .now) }
             client.stop()
         }
-        await Program.run(logger: logger, events: events, stop: stop, body: client.run)
+        await Program.run(logger: logger, events: events, stop: stop, hangUp: client.reconnect, body: client.run)
     }
 
     private func makeConfiguration() throws -> ClientConfiguration {
@@ -153,6 +164,9 @@ struct ClientCommand: AsyncParsableCommand {
             configuration.trust = .fingerprint(fingerprint)
         } else {
             configuration.trust = .authorities(files: self.caFile)
+        }
+        if let chain = self.clientCert, let key = self.clientKey {
+            configuration.certificate = ClientConfiguration.Certificate(chainFile: chain, keyFile: key)
         }
         configuration.allowsPlainTextKey = self.allowPlainTextKey
         configuration.keepalive = self.keepalive.duration

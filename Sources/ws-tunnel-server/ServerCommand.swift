@@ -19,6 +19,8 @@ struct ServerCommand: AsyncParsableCommand {
 
               SOCKETS_API_KEY=... ws-tunnel-server
 
+            On SIGHUP, and when they change, the files of --tls-cert, --tls-key and --client-ca are read again.
+
             Exit codes: 0 stopped, 1 failure, 64 usage, 78 bad configuration.
             """,
         version: programVersion)
@@ -40,6 +42,10 @@ struct ServerCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The certificate's private key, PEM.", valueName: "pem"))
     var tlsKey: String?
+
+    @Option(
+        help: ArgumentHelp("Ask clients for a certificate of these authorities, besides the key. PEM.", valueName: "pem"))
+    var clientCa: String?
 
     @Flag(help: "No TLS: for a load balancer in front that ends it.")
     var plain = false
@@ -94,6 +100,9 @@ struct ServerCommand: AsyncParsableCommand {
         guard !self.plain || self.tlsCert == nil else {
             throw ValidationError("--plain and --tls-cert exclude each other.")
         }
+        guard !self.plain || self.clientCa == nil else {
+            throw ValidationError("--plain and --client-ca exclude each other: who ends TLS asks for certificates.")
+        }
     }
 
     func run() async throws {
@@ -105,7 +114,7 @@ struct ServerCommand: AsyncParsableCommand {
         } catch {
             Program.fail(error, logger: logger, events: events)
         }
-        await Program.run(logger: logger, events: events, stop: server.stop, body: server.run)
+        await Program.run(logger: logger, events: events, stop: server.stop, hangUp: server.reload, body: server.run)
     }
 
     private func makeConfiguration() throws -> ServerConfiguration {
@@ -127,6 +136,7 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.trustedProxies = try self.trustedProxies.map(ServerConfiguration.networks) ?? []
         configuration.proxyProtocol = self.proxyProtocol
         configuration.tunnelProxyProtocol = self.tunnelProxyProtocol
+        configuration.clientAuthorities = self.clientCa
         if self.plain {
             configuration.security = .plain
         } else if let chain = self.tlsCert, let key = self.tlsKey {
