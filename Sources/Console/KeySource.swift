@@ -14,20 +14,27 @@ package enum KeySource {
         guard let file else {
             return variables.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
         }
-        var key: String
+        return try self.read(
+            secret: "key", file: file, remedy: "Write the key into it, for example with: openssl rand -hex 32 > \(file)")
+    }
+
+    /// Reads a file that holds one secret; one trailing newline is not part of it.
+    ///
+    /// - Parameter secret: What the file holds, for messages.
+    /// - Throws: `OperatorError` when the file cannot be read or is empty.
+    package static func read(secret: String, file: String, remedy: String? = nil) throws -> String {
+        var text: String
         do {
-            key = try readTextFile(file)
+            text = try readTextFile(file)
         } catch {
             throw OperatorError(
-                .badConfiguration, "cannot read the key file \(file): \(systemMessage(error.number))",
+                .badConfiguration, "cannot read the \(secret) file \(file): \(systemMessage(error.number))",
                 remedy: "Check the path and its permissions.")
         }
-        if key.hasSuffix("\r\n") || key.hasSuffix("\n") { key.removeLast() }
-        guard !key.isEmpty else {
-            throw OperatorError(
-                .badConfiguration, "the key file \(file) is empty",
-                remedy: "Write the key into it, for example with: openssl rand -hex 32 > \(file)")
+        if text.hasSuffix("\r\n") || text.hasSuffix("\n") { text.removeLast() }
+        guard !text.isEmpty else {
+            throw OperatorError(.badConfiguration, "the \(secret) file \(file) is empty", remedy: remedy)
         }
-        return key
+        return text
     }
 }

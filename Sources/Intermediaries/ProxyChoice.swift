@@ -13,6 +13,11 @@ package struct ProxyChoice: Sendable, Equatable {
         /// `--proxy`, or a variable's name.
         package let source: String
         package let reason: ProxyURL.Invalid
+
+        package init(source: String, reason: ProxyURL.Invalid) {
+            self.source = source
+            self.reason = reason
+        }
     }
 
     /// `nil`: straight to the server.

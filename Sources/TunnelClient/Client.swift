@@ -1,3 +1,4 @@
+internal import Intermediaries
 public import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
@@ -103,7 +104,20 @@ public final class Client: Sendable {
             }
         }
         return Dialer(
-            url: configuration.server, tls: tls, key: configuration.key, compresses: configuration.compression)
+            url: configuration.server, tls: tls, key: configuration.key, compresses: configuration.compression,
+            proxy: try configuration.proxy.map(self.makeRoute))
+    }
+
+    /// An `https` proxy is believed by its authorities alone: neither a fingerprint nor `--insecure` is about it.
+    private func makeRoute(_ proxy: ProxyURL) throws -> ProxyRoute {
+        guard proxy.scheme == .https else { return ProxyRoute(proxy, tls: nil) }
+        var files: [String] = []
+        if case .authorities(let given) = self.configuration.trust { files = given }
+        do {
+            return ProxyRoute(proxy, tls: try TLSContext(client: .authorities(extra: files)))
+        } catch {
+            throw OperatorError(.badConfiguration, "\(error)", remedy: "Check --ca-file.")
+        }
     }
 }
 

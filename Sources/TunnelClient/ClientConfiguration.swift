@@ -53,6 +53,8 @@ public struct ClientConfiguration: Sendable {
     /// What windows and replay buffers may take beyond where each starts, in bytes. One session gets half of it, one stream half
     /// of that: what it can have on its way, so its rate times the round trip.
     public var memoryBudget: Int
+    /// The forward proxy on the way to the server, whatever the server's address is; `nil`: straight to it.
+    public var proxy: ProxyURL?
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
@@ -60,7 +62,7 @@ public struct ClientConfiguration: Sendable {
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
         compression: Bool = false,
-        memoryBudget: Int = 256 << 20
+        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil
     ) {
         self.server = server
         self.key = key
@@ -76,6 +78,7 @@ public struct ClientConfiguration: Sendable {
         self.gracePeriod = gracePeriod
         self.compression = compression
         self.memoryBudget = memoryBudget
+        self.proxy = proxy
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

@@ -25,6 +25,8 @@ final class ClientLink: TunnelConnectionDelegate {
     /// The connection before, once HELLO is sent on the next one.
     private var abandoned: TunnelConnection?
     private var failuresInARow = 0
+    /// Attempts in a row that are to be repeated sparingly.
+    private var refusalsInARow = 0
     private var greetings: UInt64 = 0
     private var pausedAt: Instant?
     private var resumeWindow = Duration.zero
@@ -94,11 +96,13 @@ final class ClientLink: TunnelConnectionDelegate {
     }
 
     private func failed(_ end: SessionEnd) {
-        let delay = self.backoff.failed(random: .random(in: 0..<1))
+        var delay = self.backoff.failed(random: .random(in: 0..<1))
+        self.refusalsInARow = end.retry == .sparingly ? self.refusalsInARow + 1 : 0
+        if end.retry == .sparingly { delay = max(delay, SessionEnd.sparingPause) }
         // A connection that is to be replaced still stands: nobody misses the next one yet.
         if self.connection == nil {
             self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
-            guard !self.session.mustEnd(end, after: self.failuresInARow) else { return }
+            guard !self.session.mustEnd(end, after: self.failuresInARow, refusals: self.refusalsInARow) else { return }
             self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
         }
         self.cancelAttempt()
@@ -129,6 +133,7 @@ final class ClientLink: TunnelConnectionDelegate {
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome) {
         self.isDialling = false
         self.cancelAttempt()
+        self.refusalsInARow = 0
         self.closeAbandoned()
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }

@@ -1,3 +1,4 @@
+internal import Intermediaries
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
@@ -11,17 +12,25 @@ struct SessionEnd: Sendable {
         case always
         /// A mistake if it happens at first; an accident of the server's once it had worked.
         case onceConnected
+        /// Likewise, then at most three times in a row and 30 s apart: wrong passwords in quick succession lock accounts.
+        case sparingly
         case never
     }
+
+    /// For `sparingly`, in a row and in time between two.
+    static let sparingAttempts = 3
+    static let sparingPause = Duration.seconds(30)
 
     let error: OperatorError
     let wasConnected: Bool
     let retry: Retry
 
-    func isFinal(hasConnected: Bool) -> Bool {
+    /// - Parameter refusals: Ends in a row that were to be retried sparingly, this one among them.
+    func isFinal(hasConnected: Bool, refusals: Int) -> Bool {
         switch self.retry {
         case .always: false
         case .onceConnected: !hasConnected
+        case .sparingly: !hasConnected || refusals >= Self.sparingAttempts
         case .never: true
         }
     }
@@ -107,6 +116,9 @@ final class ClientSession: LinkDelegate {
     /// The server as the user named it, for messages.
     var configuredServer: ServerURL { self.configuration.server }
 
+    /// The proxy on the way to it; `nil`: none.
+    var proxy: ProxyURL? { self.configuration.proxy }
+
     private var all: [ClientLink] { self.links + self.retired }
 
     private func isCurrent(_ link: ClientLink) -> Bool { self.links.contains { $0 === link } }
@@ -176,11 +188,11 @@ final class ClientSession: LinkDelegate {
         }
         self.id = welcome.session
         self.hasConnected = true
-        self.logger.info(
-            "connected",
-            metadata: [
-                "server": "\(self.configuration.server)", "agent": "\(welcome.agent)", "session": "\(welcome.session)",
-            ])
+        var metadata: Logger.Metadata = [
+            "server": "\(self.configuration.server)", "agent": "\(welcome.agent)", "session": "\(welcome.session)",
+        ]
+        if let proxy { metadata["proxy"] = "\(proxy)" }
+        self.logger.info("connected", metadata: metadata)
         self.emit(.connected(server: "\(self.configuration.server)"))
         if self.configuration.compression, link.connection?.isCompressed == false {
             self.logger.notice("nothing is compressed: the server has --compression off")
@@ -222,9 +234,9 @@ final class ClientSession: LinkDelegate {
     }
 
     /// - Returns: Whether another attempt would not help.
-    func mustEnd(_ end: SessionEnd, after failures: Int) -> Bool {
+    func mustEnd(_ end: SessionEnd, after failures: Int, refusals: Int) -> Bool {
         let isTooMany = self.configuration.maximumRetries.map { failures > $0 } ?? false
-        guard isTooMany || end.isFinal(hasConnected: self.hasConnected) else { return false }
+        guard isTooMany || end.isFinal(hasConnected: self.hasConnected, refusals: refusals) else { return false }
         self.finish(end.error)
         return true
     }

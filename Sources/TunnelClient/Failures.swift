@@ -21,8 +21,13 @@ extension ClientSession {
         case DialFailure.transport(.tls(.ownCertificate(let alert))):
             // Without an alert it may have been an accident.
             return end(self.explainOwnCertificate(alert), alert == nil ? .always : .onceConnected)
+        case DialFailure.transport(.proxy(let failure)):
+            guard let proxy = self.proxy else { return end(self.unreachable(failure.explanation, nil), .always) }
+            return self.explain(failure, of: proxy)
         case DialFailure.transport(.tls(let failure)):
-            return end(self.explain(failure), .onceConnected)
+            return end(
+                self.explain(failure, presentedBy: self.configuredServer.host, "\(self.configuredServer)\(self.through)"),
+                .onceConnected)
         case DialFailure.transport(.endOfFile):
             return end(
                 self.unreachable(
@@ -38,8 +43,8 @@ extension ClientSession {
         case DialFailure.handshake(let error):
             return end(
                 OperatorError(
-                    .unreachable, "\(self.configuredServer) is not a ws-tunnel-server: \(error.sentence)",
-                    remedy: "Check host, port and path in --server."),
+                    .unreachable, "\(self.configuredServer)\(self.through) is not a ws-tunnel-server: \(error.sentence)",
+                    remedy: "Check host, port and path in --server.\(self.orTheProxy)"),
                 .onceConnected)
         default:
             return end(self.unreachable("\(error)", nil), .always)
@@ -70,17 +75,24 @@ extension ClientSession {
     }
 
     private func unreachable(_ why: String, _ remedy: String?) -> OperatorError {
-        OperatorError(.unreachable, "cannot reach \(self.configuredServer): \(why)", remedy: remedy)
+        OperatorError(.unreachable, "cannot reach \(self.configuredServer)\(self.through): \(why)", remedy: remedy)
     }
 
-    private func explain(_ failure: TLSFailure) -> OperatorError {
+    /// Where a proxy is on the way, it is named: what seems to be the server's may be the proxy's.
+    private var through: String { self.proxy.map { " through the proxy \($0.authority)" } ?? "" }
+
+    private var orTheProxy: String { self.proxy == nil ? "" : " Or the proxy itself answers in its place." }
+
+    /// - Parameters:
+    ///   - host: Whose certificate was expected.
+    ///   - peer: Who was to be reached, as the user named it.
+    func explain(_ failure: TLSFailure, presentedBy host: String, _ peer: String) -> OperatorError {
         guard case .certificate(let refused) = failure else {
             return OperatorError(
-                .unreachable, "cannot secure the connection to \(self.configuredServer): \(failure)",
+                .unreachable, "cannot secure the connection to \(peer): \(failure)",
                 remedy: failure == .notTLS
                     ? "A server started with --plain is reached with ws://, or through its load balancer." : nil)
         }
-        let host = self.configuredServer.host
         // A proxy that intercepts is known by whom its certificates are from.
         let issued = "issued by \(refused.issuer)"
         switch refused.reason {
@@ -132,30 +144,44 @@ extension ClientSession {
                 """)
     }
 
+    /// Who answered the request for an upgrade may be anything on the way; only what is surely ws-tunnel-server's is taken for its.
     private func explain(_ answer: RefusedUpgrade) -> SessionEnd {
         let who = answer.fields.values("Server").first.map { " (\($0))" } ?? ""
         let body = answer.body.isEmpty ? "" : ": \(answer.body)"
+        let message = "\(self.configuredServer)\(who)\(self.through) answered \(answer.status) to the upgrade\(body)"
+        func end(_ remedy: String, _ retry: SessionEnd.Retry) -> SessionEnd {
+            SessionEnd(
+                error: OperatorError(.unreachable, message, remedy: remedy + self.orTheProxy), wasConnected: false, retry: retry)
+        }
         switch answer.status {
-        case 401:
+        case 401 where answer.isFromTunnelServer:
             return SessionEnd(
                 error: OperatorError(
                     .keyRefused, "the server refused this API key",
                     remedy: "Keys are compared exactly; look for a stray character in SOCKETS_API_KEY."),
                 wasConnected: false, retry: .never)
-        case 429, 500...599:
-            return SessionEnd(
-                error: OperatorError(
-                    .unreachable, "\(self.configuredServer)\(who) answered \(answer.status) to the upgrade\(body)",
-                    remedy: answer.status == 429
-                        ? "Too many wrong keys came from this address."
-                        : "The load balancer in front may not reach ws-tunnel-server."),
-                wasConnected: false, retry: .always)
+        case 401:
+            return end(
+                "That is not ws-tunnel-server's answer: something in front of it wants a login of its own. Let it pass the path on.",
+                .onceConnected)
+        case 407:
+            return end(
+                "A proxy that nobody named answers on the way: name it with --proxy or HTTPS_PROXY, with its user and password.",
+                .sparingly)
+        case 429: return end("Too many wrong keys came from this address.", .always)
+        case 500...599: return end("The load balancer in front may not reach ws-tunnel-server.", .always)
         default:
-            return SessionEnd(
-                error: OperatorError(
-                    .unreachable, "\(self.configuredServer)\(who) answered \(answer.status) to the upgrade\(body)",
-                    remedy: "Check host, port and path in --server: something else than ws-tunnel-server answers there."),
-                wasConnected: false, retry: .onceConnected)
+            let location = answer.fields.values("Location").first.map { " It points to \($0)." } ?? ""
+            return end(
+                "Check host, port and path in --server: something else than ws-tunnel-server answers there.\(location)",
+                .onceConnected)
         }
+    }
+}
+
+extension RefusedUpgrade {
+    /// Whether a 401 is about the API key: the server's own challenge says so.
+    fileprivate var isFromTunnelServer: Bool {
+        self.fields.values("WWW-Authenticate").contains { $0.lowercased().hasPrefix("bearer") }
     }
 }

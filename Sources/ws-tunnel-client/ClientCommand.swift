@@ -22,7 +22,11 @@ struct ClientCommand: AsyncParsableCommand {
 
             On SIGHUP a client that waits for its next attempt to connect makes it at once.
 
-            Exit codes: 0 stopped, 1 failure, 64 usage, 69 server unreachable, 73 port taken, 77 key refused, \
+            A forward proxy comes from --proxy, else from HTTPS_PROXY (http_proxy for ws://), else from ALL_PROXY. NO_PROXY \
+            names hosts that are reached without it; loopback always is. Other users of this machine can read a password in \
+            --proxy in the list of processes: use --proxy-auth-file or the environment.
+
+            Exit codes: 0 stopped, 1 failure, 64 usage, 69 server or proxy unreachable, 73 port taken, 77 key refused, \
             78 bad configuration.
             """,
         version: programVersion)
@@ -65,6 +69,15 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Flag(help: "Send the key even where ws:// is not encrypted and the server is another machine.")
     var allowPlainTextKey = false
+
+    @Option(
+        help: ArgumentHelp(
+            "The forward proxy: http, https, socks5 or socks5h://[user:password@]host[:port]; none for none.",
+            valueName: "url"))
+    var proxy: String?
+
+    @Option(help: ArgumentHelp("A file with the proxy's user:password.", valueName: "path"))
+    var proxyAuthFile: String?
 
     @Option(help: ArgumentHelp("Time between signs of life.", valueName: "time"))
     var keepalive = DurationArgument(argument: "20s")!
@@ -123,7 +136,7 @@ struct ClientCommand: AsyncParsableCommand {
         let client: Client
         let panel: LivePanel<ClientPanel>?
         do {
-            let configuration = try self.makeConfiguration()
+            let configuration = try self.makeConfiguration(logger)
             panel = self.output.json ? nil : LivePanel(ClientPanel(configuration))
             let reporter = Reporter(logger: logger, events: events, isJSON: self.output.json, panel: panel)
             client = Client(configuration, logger: logger) { reporter.report($0) }
@@ -138,7 +151,7 @@ struct ClientCommand: AsyncParsableCommand {
         await Program.run(logger: logger, events: events, stop: stop, hangUp: client.reconnect, body: client.run)
     }
 
-    private func makeConfiguration() throws -> ClientConfiguration {
+    private func makeConfiguration(_ logger: Logger) throws -> ClientConfiguration {
         let environment = Program.environment
         let key = try KeySource.read(file: self.apiKeyFile, variables: ["SOCKETS_API_KEY"], environment: environment)
         let server = self.server ?? environment["WS_TUNNEL_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
@@ -176,7 +189,49 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.gracePeriod = self.gracePeriod.duration
         configuration.compression = self.compression == .on
         configuration.memoryBudget = self.memoryBudget.bytes
+        configuration.proxy = try self.chooseProxy(to: configuration.server, environment, logger)
         return configuration
+    }
+
+    private func chooseProxy(
+        to server: ServerURL, _ environment: [String: String], _ logger: Logger
+    ) throws -> ProxyURL? {
+        let choice: ProxyChoice
+        do {
+            choice = try ProxyChoice(
+                isSecure: server.isSecure, host: server.host, port: server.port, argument: self.proxy, environment: environment)
+        } catch {
+            // Nothing of the text: it may hold a password.
+            throw OperatorError(
+                .badConfiguration, "the proxy's address in \(error.source) cannot be used: \(error.reason.sentence)",
+                remedy: "Write it as http://10.0.0.1:3128, or https://, socks5:// or socks5h://.")
+        }
+        guard let source = choice.source else {
+            guard self.proxyAuthFile == nil else {
+                throw OperatorError(
+                    .badConfiguration, "there is --proxy-auth-file, and no proxy", remedy: "Name it with --proxy or HTTPS_PROXY.")
+            }
+            return nil
+        }
+        guard var proxy = choice.proxy else {
+            let reason = choice.bypass.map { $0 == "loopback" ? "loopback never is behind one" : "\($0) says so" } ?? ""
+            logger.log(
+                level: self.proxy == nil ? .debug : .notice,
+                "\(server) is reached without the proxy of \(source): \(reason)")
+            return nil
+        }
+        if let file = self.proxyAuthFile {
+            do {
+                let text = try KeySource.read(secret: "proxy credentials", file: file)
+                try proxy.use(ProxyCredentials(parsing: text))
+            } catch let error as ProxyCredentials.Invalid {
+                throw OperatorError(.badConfiguration, "\(file) cannot be used: \(error.sentence)", remedy: "Write user:password into it.")
+            } catch let error as ProxyURL.Invalid {
+                throw OperatorError(.badConfiguration, "\(file) cannot be used: \(error.sentence)")
+            }
+        }
+        logger.info("the way to \(server) leads through the proxy \(proxy) of \(source)")
+        return proxy
     }
 }
 
