@@ -8,7 +8,9 @@ package struct FuzzTarget: Sendable {
     package let longest: Int
     package let attack: @Sendable (inout FuzzInput) throws -> Void
 
-    package static let all: [FuzzTarget] = [.webSocketFrames, .openingHandshake, .inflate, .tunnelFrames, .resumption]
+    package static let all: [FuzzTarget] = [
+        .webSocketFrames, .openingHandshake, .inflate, .tunnelFrames, .resumption, .proxyHeader, .forwarded,
+    ]
 
     /// - Throws: `Broken`, when something does not hold. A trap is a find as well.
     package func attack(with bytes: [UInt8]) throws {
