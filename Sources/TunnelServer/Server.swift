@@ -88,7 +88,7 @@ public final class Server: Sendable {
         do {
             return try await Listeners.connections(
                 host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
-                proxies: context.proxies(context.configuration.proxyProtocol, "a connection", on: address.port),
+                proxies: context.proxies(context.configuration.proxyProtocol, "a connection"),
                 failed: { context.cannotAccept(on: "\(address)", $0) },
                 delegate: { _ in FrontDoor(server: context) }
             ).get()

@@ -44,19 +44,18 @@ final class ServerContext: Sendable {
 
     /// A listener's share of the PROXY protocol; `nil` where it is off.
     ///
-    /// - Parameters:
-    ///   - what: What is refused, for the log: "a connection".
-    ///   - port: Where it arrived, for the log.
-    func proxies(_ setting: ServerConfiguration.ProxyProtocol, _ what: String, on port: UInt16) -> ProxyListening? {
+    /// - Parameter what: What is refused, for the log: "a connection".
+    func proxies(_ setting: ServerConfiguration.ProxyProtocol, _ what: String) -> ProxyListening? {
         guard setting != .off else { return nil }
         let logger = self.logger
-        return ProxyListening(versions: setting.versions, trusted: self.trustedProxies) { peer, failure in
+        return ProxyListening(versions: setting.versions, trusted: self.trustedProxies) { peer, local, failure in
             // Load balancers connect and leave again to see whether we live; that is no news.
             let level: Logger.Level = if case .ended(isSilent: true) = failure { .debug } else { .notice }
             logger.log(
                 level: level, "refused \(what)",
                 metadata: [
-                    "address": "\(peer?.description ?? "unknown")", "port": "\(port)", "reason": "\(failure.explanation)",
+                    "address": "\(peer?.description ?? "unknown")", "port": "\(local?.port ?? 0)",
+                    "reason": "\(failure.explanation)",
                 ])
         }
     }

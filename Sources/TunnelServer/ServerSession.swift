@@ -301,7 +301,7 @@ final class ServerSession: LinkDelegate {
         let number = listen.tunnel
         Listeners.visitors(
             host: self.server.configuration.bind, port: Int(port), of: number, on: self.eventLoop,
-            proxies: self.server.proxies(self.server.configuration.tunnelProxyProtocol, "a visitor", on: port),
+            proxies: self.server.proxies(self.server.configuration.tunnelProxyProtocol, "a visitor"),
             link: { [weak self] in self?.linkForVisitor() ?? link },
             failed: { [server = self.server] in server.cannotAccept(on: "port \(port)", $0) },
             opened: { [weak self] stream, visitor in self?.visitorArrived(number, stream, visitor) }

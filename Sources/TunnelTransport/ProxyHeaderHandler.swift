@@ -6,14 +6,14 @@ package import TunnelProtocol
 package struct ProxyListening: Sendable {
     let versions: Set<ProxyVersion>
     let trusted: TrustedProxies
-    let refused: @Sendable (_ peer: Endpoint?, ProxyHeaderFailure) -> Void
+    let refused: @Sendable (_ peer: Endpoint?, _ local: Endpoint?, ProxyHeaderFailure) -> Void
 
     /// - Parameters:
     ///   - versions: Not empty.
-    ///   - refused: Told of each connection that is closed before its header was whole, on its loop.
+    ///   - refused: Told of each connection that is closed before its header was whole, on its loop, with the socket's addresses.
     package init(
         versions: Set<ProxyVersion>, trusted: TrustedProxies,
-        refused: @escaping @Sendable (_ peer: Endpoint?, ProxyHeaderFailure) -> Void
+        refused: @escaping @Sendable (_ peer: Endpoint?, _ local: Endpoint?, ProxyHeaderFailure) -> Void
     ) {
         self.versions = versions
         self.trusted = trusted
@@ -121,7 +121,8 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard !self.isOver else { return }
         self.isOver = true
         self.deadline?.cancel()
-        self.listening.refused(context.remoteAddress.flatMap(Endpoint.init), failure)
+        self.listening.refused(
+            context.remoteAddress.flatMap(Endpoint.init), context.localAddress.flatMap(Endpoint.init), failure)
         context.close(promise: nil)
     }
 }

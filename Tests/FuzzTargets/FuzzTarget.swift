@@ -9,7 +9,8 @@ package struct FuzzTarget: Sendable {
     package let attack: @Sendable (inout FuzzInput) throws -> Void
 
     package static let all: [FuzzTarget] = [
-        .webSocketFrames, .openingHandshake, .inflate, .tunnelFrames, .resumption, .connectAnswer, .socksAnswer,
+        .webSocketFrames, .openingHandshake, .inflate, .tunnelFrames, .resumption, .connectAnswer, .socksAnswer, .proxyHeader,
+        .forwarded,
     ]
 
     /// - Throws: `Broken`, when something does not hold. A trap is a find as well.

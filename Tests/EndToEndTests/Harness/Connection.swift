@@ -46,6 +46,16 @@ final class Connection: @unchecked Sendable {
 
     deinit { self.close() }
 
+    /// Of this end.
+    var localPort: UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(self.descriptor, $0, &size) }
+        }
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     // MARK: Bytes
 
     func send(_ bytes: [UInt8]) throws {

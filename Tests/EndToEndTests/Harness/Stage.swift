@@ -192,6 +192,11 @@ final class Stage {
 
 /// A server that listens.
 struct Server {
+    /// The same server, reached with TLS through a load balancer.
+    func behindTLS(on port: UInt16) -> Server {
+        Server(program: self.program, port: port, fingerprint: nil, isPlain: false)
+    }
+
     let program: Program
     let port: UInt16
     let fingerprint: String?

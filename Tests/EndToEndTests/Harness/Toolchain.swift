@@ -14,7 +14,7 @@ enum Toolchain {
 
     /// Which Debian package has the programs that tests start.
     private static let packages = [
-        "curl": "curl", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
+        "curl": "curl", "haproxy": "haproxy", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
         "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "sshd": "openssh-server",
         "telnet": "telnet",
     ]
