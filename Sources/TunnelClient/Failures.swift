@@ -74,11 +74,19 @@ extension ClientSession {
     }
 
     private func explain(_ failure: TLSFailure) -> OperatorError {
-        guard case .certificate(let refused) = failure else {
+        let refused: VerificationFailure
+        switch failure {
+        case .certificate(let verification): refused = verification
+        case .protocolVersion, .peerAlert(.protocolVersion):
+            return OperatorError(
+                .unreachable, "cannot secure the connection to \(self.configuredServer): \(TLSFailure.protocolVersion)",
+                remedy: "Allow TLS 1.2 or 1.3 on the server, or on what stands in front of it: older versions are not safe.")
+        case .notTLS:
             return OperatorError(
                 .unreachable, "cannot secure the connection to \(self.configuredServer): \(failure)",
-                remedy: failure == .notTLS
-                    ? "A server started with --plain is reached with ws://, or through its load balancer." : nil)
+                remedy: "A server started with --plain is reached with ws://, or through its load balancer.")
+        case .noCertificate, .ownCertificate, .peerAlert, .closedDuringHandshake, .other:
+            return OperatorError(.unreachable, "cannot secure the connection to \(self.configuredServer): \(failure)")
         }
         let host = self.configuredServer.host
         // A proxy that intercepts is known by whom its certificates are from.

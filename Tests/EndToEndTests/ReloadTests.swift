@@ -160,13 +160,13 @@ import Testing
     @Test func `SIGHUP makes a waiting client dial at once`() throws {
         try Stage.run { stage in
             let port = try stage.freePort()
-            let client = try stage.client(["--server", "wss://localhost:\(port)", "--expose", "8000"])
+            let client = try stage.client(["--server", "ws://localhost:\(port)", "--expose", "8000"])
             // Left to itself it would wait for 15 s before most of these.
             for attempt in 1...20 {
                 try client.event("lost") { $0.number("attempt") == attempt }
                 client.signal(SIGHUP)
             }
-            let server = try stage.server([], port: port)
+            let server = try stage.server("--plain", port: port)
             client.signal(SIGHUP)
             try client.event("connected")
             #expect(server.program.isRunning)

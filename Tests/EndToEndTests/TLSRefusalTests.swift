@@ -63,7 +63,7 @@ import Testing
             let authority = try Authority("Our Authority", on: stage)
             try self.refuses(
                 stage, authority.issue("DNS:localhost"), ["tls1.1"], arguments: ["--ca-file", authority.certificate],
-                words: "cannot secure the connection", "1.2")
+                words: "speaks only versions of TLS below 1.2", "Allow TLS 1.2 or 1.3 on the server")
         }
     }
 
