@@ -74,7 +74,8 @@ let package = Package(
             swiftSettings: strict),
         // The two library products in one process, as other programs use them.
         .testTarget(
-            name: "LibraryTests", dependencies: ["TunnelServer", "TunnelClient", "TunnelTransport", nioCore, nioPosix, logging],
+            name: "LibraryTests",
+            dependencies: ["TunnelServer", "TunnelClient", "TunnelTransport", "TunnelProtocol", nioCore, nioPosix, logging],
             swiftSettings: strict),
         // Two echo endpoints on the WebSocket room alone, for Tests/autobahn.
         .target(

@@ -8,6 +8,8 @@ struct CertificateProfile {
     var validUntil: Int
     /// Whether it may sign others.
     var isAuthority = false
+    /// Whether it is for a client, not for a server.
+    var isClient = false
 
     init(names: [String], validFrom: Int = -1, validUntil: Int = 3_650, isAuthority: Bool = false) {
         self.names = names
@@ -57,7 +59,7 @@ final class IssuedCertificate {
         } else {
             self.add(NID_basic_constraints, "critical,CA:FALSE", issuerPointer)
             self.add(NID_key_usage, "critical,digitalSignature", issuerPointer)
-            self.add(NID_ext_key_usage, "serverAuth", issuerPointer)
+            self.add(NID_ext_key_usage, profile.isClient ? "clientAuth" : "serverAuth", issuerPointer)
         }
         self.add(NID_subject_key_identifier, "hash", issuerPointer)
         // With key identifiers, an older certificate of the same name in someone's file is not taken for this one.

@@ -3,6 +3,9 @@ package struct TLSAlert: Equatable, Sendable, CustomStringConvertible {
     /// RFC 8446 §6, and RFC 5246 §7.2 for those only TLS 1.2 knows.
     package let code: UInt8
 
+    /// What this side offers is too new for the peer: it knows nothing above TLS 1.1.
+    package static let protocolVersion = TLSAlert(code: 70)
+
     package init(code: UInt8) {
         self.code = code
     }

@@ -71,7 +71,7 @@ final class ClientLink: TunnelConnectionDelegate {
         ).assumeIsolated().whenFailure { error in
             self.isDialling = false
             guard !self.isOver, !self.isRetired else { return }
-            self.failed(self.session.explain(dialling: error))
+            self.failed(self.session.failures.explain(dialling: error))
         }
     }
 
@@ -194,7 +194,7 @@ final class ClientLink: TunnelConnectionDelegate {
         if self.hasHeld { self.backoff.succeeded() }
         self.connectedAt = nil
         self.learn(from: end, connection)
-        let error = self.session.explain(end)
+        let error = self.session.failures.explain(end)
         if self.driver != nil {
             if self.pausedAt == nil { self.pause() }
             if !end.leavesSession || self.resumeWindow == .zero { self.session.lost(self) }

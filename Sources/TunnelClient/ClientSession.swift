@@ -50,6 +50,7 @@ final class ClientSession: LinkDelegate {
     static let agent = "ws-tunnel-client/\(programVersion)"
 
     let dialer: Dialer
+    let failures: Failures
     let clientID: String
     let memory: MemoryBudget
     private let configuration: ClientConfiguration
@@ -84,6 +85,7 @@ final class ClientSession: LinkDelegate {
         self.configuration = configuration
         self.memory = MemoryBudget(partOf: MemoryBudget(bytes: configuration.memoryBudget))
         self.dialer = dialer
+        self.failures = Failures(configuration)
         self.clientID = clientID
         self.logger = logger
         self.emit = emit
@@ -109,15 +111,6 @@ final class ClientSession: LinkDelegate {
         guard !self.isStopping else { return }
         for link in self.links { link.hurry() }
     }
-
-    /// The certificate to be presented to the server, for messages.
-    var ownCertificate: ClientConfiguration.Certificate? { self.configuration.certificate }
-
-    /// The server as the user named it, for messages.
-    var configuredServer: ServerURL { self.configuration.server }
-
-    /// The proxy on the way to it; `nil`: none.
-    var proxy: ProxyURL? { self.configuration.proxy }
 
     private var all: [ClientLink] { self.links + self.retired }
 
@@ -191,7 +184,7 @@ final class ClientSession: LinkDelegate {
         var metadata: Logger.Metadata = [
             "server": "\(self.configuration.server)", "agent": "\(welcome.agent)", "session": "\(welcome.session)",
         ]
-        if let proxy { metadata["proxy"] = "\(proxy)" }
+        if let proxy = self.configuration.proxy { metadata["proxy"] = "\(proxy)" }
         self.logger.info("connected", metadata: metadata)
         self.emit(.connected(server: "\(self.configuration.server)"))
         if self.configuration.compression, link.connection?.isCompressed == false {
@@ -378,7 +371,7 @@ final class ClientSession: LinkDelegate {
         case let failure?:
             guard !tunnel.serviceIsDown else { return }
             self.tunnels[number]?.serviceIsDown = true
-            self.emit(.serviceUnavailable(tunnel.exposure, self.explain(failure, tunnel.exposure)))
+            self.emit(.serviceUnavailable(tunnel.exposure, self.failures.explain(failure, tunnel.exposure)))
         case nil:
             guard tunnel.serviceIsDown else { return }
             self.tunnels[number]?.serviceIsDown = false

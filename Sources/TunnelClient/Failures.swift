@@ -1,10 +1,23 @@
+internal import Intermediaries
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
 internal import WebSocketProtocol
 
 /// What went wrong between client and server, said so that whoever reads it knows what to do.
-extension ClientSession {
+struct Failures: Sendable {
+    /// The server as the user named it.
+    let configuredServer: ServerURL
+    /// The forward proxy on the way to it, if there is one.
+    let proxy: ProxyURL?
+    private let ownCertificate: ClientConfiguration.Certificate?
+
+    init(_ configuration: ClientConfiguration) {
+        self.configuredServer = configuration.server
+        self.proxy = configuration.proxy
+        self.ownCertificate = configuration.certificate
+    }
+
     /// An attempt that came to nothing.
     func explain(dialling error: any Error) -> SessionEnd {
         func end(_ error: OperatorError, _ retry: SessionEnd.Retry) -> SessionEnd {
@@ -87,11 +100,19 @@ extension ClientSession {
     ///   - host: Whose certificate was expected.
     ///   - peer: Who was to be reached, as the user named it.
     func explain(_ failure: TLSFailure, presentedBy host: String, _ peer: String) -> OperatorError {
-        guard case .certificate(let refused) = failure else {
+        let refused: VerificationFailure
+        switch failure {
+        case .certificate(let verification): refused = verification
+        case .protocolVersion, .peerAlert(.protocolVersion):
+            return OperatorError(
+                .unreachable, "cannot secure the connection to \(peer): \(TLSFailure.protocolVersion)",
+                remedy: "Allow TLS 1.2 or 1.3 on the server, or on what stands in front of it: older versions are not safe.")
+        case .notTLS:
             return OperatorError(
                 .unreachable, "cannot secure the connection to \(peer): \(failure)",
-                remedy: failure == .notTLS
-                    ? "A server started with --plain is reached with ws://, or through its load balancer." : nil)
+                remedy: "A server started with --plain is reached with ws://, or through its load balancer.")
+        case .noCertificate, .ownCertificate, .peerAlert, .closedDuringHandshake, .other:
+            return OperatorError(.unreachable, "cannot secure the connection to \(peer): \(failure)")
         }
         // A proxy that intercepts is known by whom its certificates are from.
         let issued = "issued by \(refused.issuer)"

@@ -4,7 +4,7 @@ internal import TunnelTransport
 
 /// What went wrong between client and proxy, said so that whoever reads it knows what to do. Always with the proxy's host and port,
 /// never with its password.
-extension ClientSession {
+extension Failures {
     func explain(_ end: ProxyEnd, of proxy: ProxyURL) -> SessionEnd {
         switch end {
         case .unreachable(let why):

@@ -122,6 +122,16 @@ import Testing
         }
     }
 
+    @Test func `a client ends with its terminal, and does not go on where nobody sees it`() throws {
+        try Stage.run { stage in
+            let server = try stage.server()
+            let terminal = try Terminal(stage, server, ["--expose", "8000"])
+            try terminal.shows("| online since 2")
+            terminal.close()
+            try server.program.event("lost")
+        }
+    }
+
     @Test func `a client that is killed leaves the cursor in a row of its own`() throws {
         try Stage.run { stage in
             let terminal = try Terminal(stage, try stage.server(), ["--expose", "8000"])
@@ -218,6 +228,9 @@ private struct Terminal {
     func signal(_ number: Int32) throws {
         try self.program.write("signal \(number)\n")
     }
+
+    /// As a person closes the window.
+    func close() { self.program.signal(SIGKILL) }
 
     func ended() throws -> End {
         let end = try self.program.event("ended")

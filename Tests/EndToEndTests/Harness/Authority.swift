@@ -2,8 +2,12 @@ import Foundation
 
 /// A certificate authority of the test's own, made with the openssl command.
 struct Authority {
+    enum Validity {
+        case now, lastYear, nextYear
+    }
+
     let certificate: String
-    private let key: String
+    let key: String
     private let stage: Stage
 
     init(_ name: String, on stage: Stage) throws {
@@ -21,6 +25,13 @@ struct Authority {
     ///   - names: `DNS:localhost,IP:127.0.0.1`.
     ///   - isExpired: Whether it was valid last year only.
     func issue(_ names: String, isExpired: Bool = false) throws -> (certificate: String, key: String) {
+        try self.issue(names, validFor: isExpired ? .lastYear : .now)
+    }
+
+    /// - Parameter usage: `serverAuth`, or `clientAuth` for a client's.
+    func issue(
+        _ names: String, validFor validity: Validity, usage: String = "serverAuth"
+    ) throws -> (certificate: String, key: String) {
         let folder = "\(self.stage.folder)/issued-\(UInt32.random(in: .min ... .max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.stage.run(
@@ -41,11 +52,16 @@ struct Authority {
             commonName = supplied
             [extensions]
             subjectAltName = \(names)
-            extendedKeyUsage = serverAuth
+            extendedKeyUsage = \(usage)
 
             """.write(toFile: "\(folder)/ca.conf", atomically: true, encoding: .utf8)
         let year = Calendar(identifier: .gregorian).component(.year, from: Date())
-        let (start, end) = isExpired ? (year - 2, year - 1) : (year - 1, year + 1)
+        let (start, end) =
+            switch validity {
+            case .now: (year - 1, year + 1)
+            case .lastYear: (year - 2, year - 1)
+            case .nextYear: (year + 1, year + 2)
+            }
         // `openssl ca`, since it is the one that takes dates in every version.
         try self.stage.run(
             "openssl", "ca", "-batch", "-notext", "-config", "\(folder)/ca.conf", "-cert", self.certificate,

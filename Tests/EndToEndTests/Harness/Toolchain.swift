@@ -16,7 +16,7 @@ enum Toolchain {
     private static let packages = [
         "curl": "curl", "haproxy": "haproxy", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
         "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "sshd": "openssh-server",
-        "telnet": "telnet",
+        "telnet": "telnet", "testssl": "testssl.sh",
     ]
 
     /// - Returns: The program's path.
