@@ -34,12 +34,17 @@ package enum Frame: Equatable, Sendable {
         package var resumption: Resumption?
         /// What the client calls itself from one run to the next; empty when it does not say.
         package var clientID: String
+        /// How often it would like the server's PINGs at most, in milliseconds; `nil`: as often as the server does by itself.
+        package var pingIntervalMilliseconds: UInt64?
 
-        package init(agent: String, terms: Terms, resumption: Resumption? = nil, clientID: String = "") {
+        package init(
+            agent: String, terms: Terms, resumption: Resumption? = nil, clientID: String = "", pingIntervalMilliseconds: UInt64? = nil
+        ) {
             self.agent = agent
             self.terms = terms
             self.resumption = resumption
             self.clientID = clientID
+            self.pingIntervalMilliseconds = pingIntervalMilliseconds
         }
     }
 

@@ -49,7 +49,7 @@ extension Frame.Hello {
         let parameters = try Parameters(reading: &buffer, of: "HELLO")
         self.init(
             agent: try parameters.text(.agent), terms: try parameters.terms(),
-            clientID: try parameters.text(.clientID))
+            clientID: try parameters.text(.clientID), pingIntervalMilliseconds: try parameters.varint(.pingInterval))
         guard let session = try parameters.opaque(.session) else { return }
         let link = try parameters.varint(.link) ?? 0
         guard link < Limits.Implementation.links else {

@@ -16,6 +16,7 @@ extension Frame {
                 if resumption.link > 0 { buffer.writeParameter(.link, varint: resumption.link) }
             }
             buffer.writeParameter(.clientID, text: hello.clientID)
+            if let interval = hello.pingIntervalMilliseconds { buffer.writeParameter(.pingInterval, varint: interval) }
         case .welcome(let welcome):
             buffer.writeInteger(FrameType.welcome)
             buffer.writeParameter(.agent, text: welcome.agent)

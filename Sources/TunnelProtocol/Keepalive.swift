@@ -12,8 +12,8 @@ package struct Keepalive: Equatable, Sendable {
         case dead(silence: Duration)
     }
 
-    private let interval: Duration
-    private let timeout: Duration
+    private var interval: Duration
+    private var timeout: Duration
     package private(set) var lastHeard: Instant
     private var nextPing: Instant
     private var counter: UInt64 = 0
@@ -29,6 +29,13 @@ package struct Keepalive: Equatable, Sendable {
         self.timeout = timeout
         self.lastHeard = now
         self.nextPing = now
+    }
+
+    /// The peer would like PINGs at most this often: no more of them, and as much more patience.
+    package mutating func relax(to interval: Duration) {
+        guard interval > self.interval else { return }
+        self.timeout = self.timeout * (interval / self.interval)
+        self.interval = interval
     }
 
     package var nextDeadline: Instant { min(self.nextPing, self.silenceDeadline) }

@@ -19,6 +19,9 @@ package enum Limits {
         /// Bytes of an agent name, a client id, a tunnel's label, a URL or a message: one line of a log.
         package static let textBytes = 512
 
+        /// The longest time between two PINGs that a client may ask for: a dead one is then noticed after 22.5 minutes.
+        package static let pingIntervalMilliseconds: UInt64 = 600_000
+
         /// A window may not grow beyond this, so that a sum of credits never leaves 62 bits.
         package static let windowBytes: UInt64 = 1 << 40
     }

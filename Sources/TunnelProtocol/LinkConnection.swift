@@ -98,6 +98,10 @@ package struct LinkConnection: Sendable {
         case .frame(.hello(let hello)):
             guard self.state == .awaitingHello else { throw Self.unexpected("HELLO") }
             self.state = .greeted
+            if let interval = hello.pingIntervalMilliseconds {
+                let longest = Limits.Specification.pingIntervalMilliseconds
+                self.keepalive.relax(to: .milliseconds(Int64(min(interval, longest))))
+            }
             return .hello(hello)
         case .frame(.welcome(let welcome)):
             guard self.state == .awaitingWelcome else { throw Self.unexpected("WELCOME") }

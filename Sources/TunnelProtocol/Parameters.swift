@@ -16,6 +16,7 @@ enum ParameterKey: UInt64 {
     case resumeWindow = 0x08
     case link = 0x09
     case attempt = 0x0A
+    case pingInterval = 0x0B
 
     case port = 0x10
     case portIsRequired = 0x11

@@ -8,6 +8,7 @@ internal import WebSocketProtocol
 final class ClientUpgrader: TransportUser {
     private var handshake: ClientHandshake
     private let promise: EventLoopPromise<Void>
+    private let progress: (DialProgress) -> Void
     private let accepted: (TransportHandler, PermessageDeflate?) -> Void
     private var transport: TransportHandler?
     private var failure: DialFailure?
@@ -15,13 +16,15 @@ final class ClientUpgrader: TransportUser {
 
     /// - Parameters:
     ///   - promise: Succeeds with the upgrade, fails with a `DialFailure`.
+    ///   - progress: Told when TLS stands, and of the upgrade.
     ///   - accepted: Takes the transport over, with permessage-deflate as it was agreed on.
     init(
-        handshake: ClientHandshake, promise: EventLoopPromise<Void>,
+        handshake: ClientHandshake, promise: EventLoopPromise<Void>, progress: @escaping (DialProgress) -> Void,
         accepted: @escaping (TransportHandler, PermessageDeflate?) -> Void
     ) {
         self.handshake = handshake
         self.promise = promise
+        self.progress = progress
         self.accepted = accepted
     }
 
@@ -32,6 +35,7 @@ final class ClientUpgrader: TransportUser {
 
     func transportIsReady() {
         guard let transport = self.transport else { return }
+        if let tls = transport.security { self.progress(.secured(tls.negotiated, tls.peerCertificate)) }
         transport.write(self.handshake.request)
         transport.flush()
     }
@@ -49,6 +53,7 @@ final class ClientUpgrader: TransportUser {
         }
         self.isDone = true
         self.transport = nil
+        self.progress(.upgraded)
         self.accepted(transport, compression)
         self.promise.succeed(())
         if bytes.readableBytes > 0 { transport.passOn(&bytes) }

@@ -15,6 +15,18 @@ package enum DialFailure: Error, Sendable {
     case handshake(ClientHandshakeError)
 }
 
+/// How far an attempt has come; each of these once, in this order, and some not at all.
+package enum DialProgress: Sendable {
+    /// The TCP connection stands: to the proxy, if there is one.
+    case connected(to: String)
+    /// The proxy leads to the server.
+    case proxied
+    /// The server's certificate is accepted, and the connection encrypted.
+    case secured(TLSConnection.Parameters?, CertificateSummary?)
+    /// It is a WebSocket.
+    case upgraded
+}
+
 /// A forward proxy on the way to a server.
 package struct ProxyRoute: Sendable {
     package let url: ProxyURL
@@ -55,10 +67,12 @@ package struct Dialer: Sendable {
     /// - Parameters:
     ///   - agent: The program's name and version.
     ///   - hello: Asked for on the event loop once the upgrade is accepted: what it says about the link is true then.
+    ///   - progress: Told on the event loop how far it has come.
     /// - Returns: When the server has accepted the upgrade. WELCOME follows through the delegate.
     package func dial(
         on eventLoop: any EventLoop, agent: String, keepalive: KeepaliveConfiguration,
-        hello: @escaping @Sendable () -> Frame.Hello, delegate: @escaping @Sendable () -> any TunnelConnectionDelegate
+        hello: @escaping @Sendable () -> Frame.Hello, delegate: @escaping @Sendable () -> any TunnelConnectionDelegate,
+        progress: @escaping @Sendable (DialProgress) -> Void = { _ in }
     ) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         let handshake: ClientHandshake
@@ -78,7 +92,7 @@ package struct Dialer: Sendable {
                 .tunnelConnectionOptions()
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try self.prepare(channel, proxyHandshake, handshake, promise, keepalive, hello, delegate())
+                        try self.prepare(channel, proxyHandshake, handshake, promise, keepalive, hello, delegate(), progress)
                     }
                 }
                 .connect(host: self.proxy?.url.host ?? self.url.host, port: Int(self.proxy?.url.port ?? self.url.port))
@@ -90,10 +104,10 @@ package struct Dialer: Sendable {
     private func prepare(
         _ channel: any Channel, _ proxyHandshake: (any ProxyHandshake)?, _ handshake: ClientHandshake,
         _ promise: EventLoopPromise<Void>, _ keepalive: KeepaliveConfiguration, _ hello: @escaping () -> Frame.Hello,
-        _ delegate: any TunnelConnectionDelegate
+        _ delegate: any TunnelConnectionDelegate, _ progress: @escaping (DialProgress) -> Void
     ) throws {
         let eventLoop = channel.eventLoop
-        let upgrader = ClientUpgrader(handshake: handshake, promise: promise) { transport, compression in
+        let upgrader = ClientUpgrader(handshake: handshake, promise: promise, progress: progress) { transport, compression in
             _ = TunnelConnection(
                 transport: transport, hello: hello(), compression: compression, keepalive: keepalive, eventLoop: eventLoop,
                 delegate: delegate)
@@ -101,12 +115,15 @@ package struct Dialer: Sendable {
         let tls = try self.tls.map { try TLSConnection(context: $0, role: .client(host: self.url.host)) }
         let transport = TransportHandler(tls: tls, user: upgrader)
         upgrader.take(transport)
+        try channel.pipeline.syncOperations.addHandler(
+            Milestone { progress(.connected(to: $0.remoteAddress.map(describe(address:)) ?? "an unknown address")) })
         if let proxy, let proxyHandshake {
             if let context = proxy.tls {
                 let tls = try TLSConnection(context: context, role: .client(host: proxy.url.host))
                 try channel.pipeline.syncOperations.addHandler(ProxyTLSHandler(tls))
             }
             try channel.pipeline.syncOperations.addHandler(ProxyHandler(proxyHandshake))
+            try channel.pipeline.syncOperations.addHandler(Milestone { _ in progress(.proxied) })
         }
         try channel.pipeline.syncOperations.addHandler(transport)
         transport.limit(to: TransportLimits.connect + TransportLimits.greeting, "connecting to \(self.url)\(self.through)")

@@ -23,6 +23,8 @@ package protocol TunnelConnectionDelegate: AnyObject {
     /// The server welcomed us (client role only): go on with `carry(_:peerReceived:)`.
     func connection(_ connection: TunnelConnection, welcomed welcome: Frame.Welcome)
     func connection(_ connection: TunnelConnection, goesAway goAway: Frame.GoAway)
+    /// A PING was answered.
+    func connection(_ connection: TunnelConnection, measured roundTrip: Duration)
     /// The peer closes, and asks for another connection in place of this one (close 1012, 1013).
     ///
     /// - Returns: Whether this side closes once the next connection stands; otherwise it does at once.
@@ -32,6 +34,7 @@ package protocol TunnelConnectionDelegate: AnyObject {
 }
 
 extension TunnelConnectionDelegate {
+    package func connection(_ connection: TunnelConnection, measured roundTrip: Duration) {}
     package func connectionIsToBeReplaced(_ connection: TunnelConnection) -> Bool { false }
 }
 
@@ -139,6 +142,12 @@ package final class TunnelConnection: TransportUser {
         self.link = nil
     }
 
+    /// Measures the round trip out of turn; the delegate hears of it.
+    package func ping() {
+        self.connection.probe(now: .now)
+        self.flush()
+    }
+
     /// Asks the peer for a sign of life.
     ///
     /// - Parameter answer: Told on the event loop whether there was one within `time`.
@@ -240,7 +249,9 @@ package final class TunnelConnection: TransportUser {
             case .link(let output): try self.link?.receive(output)
             case .acknowledgement(let count): try self.link?.acknowledge(count)
             case .goAway(let goAway): self.delegate?.connection(self, goesAway: goAway)
-            case .roundTrip: if let roundTrip = self.connection.roundTrip { self.link?.measured(roundTrip) }
+            case .roundTrip(let measured):
+                if let roundTrip = self.connection.roundTrip { self.link?.measured(roundTrip) }
+                self.delegate?.connection(self, measured: measured)
             }
         } catch {
             self.finish(.violation(error.description), .tunnelViolation, error.description)

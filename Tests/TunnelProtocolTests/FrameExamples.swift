@@ -95,7 +95,7 @@ extension Frame.Hello {
     fileprivate static func random(using random: inout SplitMix64) -> Self {
         var hello = Self(
             agent: .randomText(using: &random), terms: .random(using: &random),
-            clientID: .randomText(using: &random))
+            clientID: .randomText(using: &random), pingIntervalMilliseconds: random.chance(50) ? random.varint() : nil)
         if random.chance(50) {
             hello.resumption = Frame.Resumption(
                 session: SessionID(.random(using: &random)), token: .random(using: &random),
