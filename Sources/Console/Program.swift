@@ -86,7 +86,8 @@ package enum Program {
         self.end(error.code.rawValue)
     }
 
-    private static func end(_ code: Int32) -> Never {
+    /// Ends the process, once everything that was printed is out.
+    package static func end(_ code: Int32) -> Never {
         Terminal.shared?.hide()
         OutputSink.standardOutput.flush()
         OutputSink.standardError.flush()

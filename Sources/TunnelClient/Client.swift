@@ -37,6 +37,9 @@ public final class Client: Sendable {
     /// - Throws: `OperatorError` when going on would not help.
     public func run() async throws {
         try self.configuration.validate()
+        guard !self.configuration.exposures.isEmpty else {
+            throw OperatorError(.badConfiguration, "nothing is exposed", remedy: "Say what with --expose 127.0.0.1:8000.")
+        }
         if self.configuration.server.isSecure, self.configuration.trust == .anything {
             self.emit(
                 .warning(
@@ -44,7 +47,7 @@ public final class Client: Sendable {
                         .badConfiguration, "the certificate of \(self.configuration.server) is not verified (--insecure)",
                         remedy: "Whoever stands in between reads everything, the API key too. Use --fingerprint instead.")))
         }
-        let dialer = try self.makeDialer()
+        let dialer = try self.configuration.makeDialer()
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -84,46 +87,45 @@ public final class Client: Sendable {
         let session = self.state.withLockedValue { $0.session }
         if let session { session.eventLoop.execute { session.value.reconnect() } }
     }
+}
 
-    private func makeDialer() throws -> Dialer {
-        let configuration = self.configuration
+extension ClientConfiguration {
+    func makeDialer() throws -> Dialer {
         var tls: TLSContext?
-        if configuration.server.isSecure {
+        if self.server.isSecure {
             do {
                 tls = try TLSContext(
-                    client: try configuration.verification(),
-                    identity: configuration.certificate.map {
+                    client: try self.verification(),
+                    identity: self.certificate.map {
                         .files(certificateChain: $0.chainFile, privateKey: $0.keyFile)
                     })
             } catch let error as OperatorError {
                 throw error
             } catch {
                 throw OperatorError(.badConfiguration, "\(error)",
-                    remedy: configuration.certificate == nil
+                    remedy: self.certificate == nil
                         ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
             }
         }
         return Dialer(
-            url: configuration.server, tls: tls, key: configuration.key, compresses: configuration.compression,
-            proxy: try configuration.proxy.map(self.makeRoute))
+            url: self.server, tls: tls, key: self.key, compresses: self.compression,
+            proxy: try self.proxy.map(self.makeRoute))
     }
 
     /// An `https` proxy is believed by its authorities alone: neither a fingerprint nor `--insecure` is about it.
     private func makeRoute(_ proxy: ProxyURL) throws -> ProxyRoute {
         guard proxy.scheme == .https else { return ProxyRoute(proxy, tls: nil) }
         var files: [String] = []
-        if case .authorities(let given) = self.configuration.trust { files = given }
+        if case .authorities(let given) = self.trust { files = given }
         do {
             return ProxyRoute(proxy, tls: try TLSContext(client: .authorities(extra: files)))
         } catch {
             throw OperatorError(.badConfiguration, "\(error)", remedy: "Check --ca-file.")
         }
     }
-}
 
-extension ClientConfiguration {
     /// What OpenSSL is to accept.
-    fileprivate func verification() throws -> PeerVerification {
+    private func verification() throws -> PeerVerification {
         switch self.trust {
         case .anything: return .unverified
         case .fingerprint(let text):

@@ -92,9 +92,6 @@ public struct ClientConfiguration: Sendable {
                 .badConfiguration, "the API key has a blank, a control character or a letter beyond ASCII in it",
                 remedy: "Look for a stray character in SOCKETS_API_KEY or the key file.")
         }
-        guard !self.exposures.isEmpty else {
-            throw OperatorError(.badConfiguration, "nothing is exposed", remedy: "Say what with --expose 127.0.0.1:8000.")
-        }
         guard 1...Int(Limits.Implementation.links) ~= self.links else {
             throw OperatorError(.badConfiguration, "a session has 1 to \(Limits.Implementation.links) links, not \(self.links)")
         }

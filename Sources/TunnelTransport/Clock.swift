@@ -12,4 +12,10 @@ extension Instant {
 extension Duration {
     /// For the event loops; saturates at 292 years.
     var timeAmount: TimeAmount { .nanoseconds(self.wholeNanoseconds) }
+
+    /// `12.3 ms`
+    package var inMilliseconds: String {
+        let tenths = self.wholeNanoseconds / 100_000
+        return "\(tenths / 10).\(tenths % 10) ms"
+    }
 }

@@ -163,23 +163,7 @@ package struct Dialer: Sendable {
         let host = self.url.host
         if let address = Endpoint.Address(text: host) { return eventLoop.makeSucceededFuture(.address(address)) }
         guard scheme == .socks5 else { return eventLoop.makeSucceededFuture(.name(host)) }
-        let promise = eventLoop.makePromise(of: SOCKSHandshake.Destination.self)
-        let limit = eventLoop.scheduleTask(in: TransportLimits.connect) {
-            promise.fail(DialFailure.resolve("the name \(host) is not resolved in time"))
-        }
-        promise.futureResult.whenComplete { _ in limit.cancel() }
-        // getaddrinfo blocks.
-        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
-            try SocketAddress.makeAddressResolvingHost(host, port: Int(self.url.port))
-        }.whenComplete { result in
-            // A name may have no address that SOCKS has a type for.
-            if case .success(let resolved) = result, let endpoint = Endpoint(resolved) {
-                promise.succeed(.address(endpoint.address))
-            } else {
-                promise.fail(DialFailure.resolve("the name \(host) does not resolve"))
-            }
-        }
-        return promise.futureResult
+        return NameLookup.endpoint(host, port: self.url.port, on: eventLoop).map { .address($0.address) }
     }
 
     private func failure(_ error: any Error) -> any Error {

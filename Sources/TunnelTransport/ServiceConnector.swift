@@ -1,5 +1,5 @@
 package import Intermediaries
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 package import TunnelProtocol
 
@@ -21,6 +21,11 @@ package struct ServiceFailure: Error, Sendable, Equatable {
     package let code: ResetCode
     /// "connection refused", or the resolver's word.
     package let explanation: String
+
+    package init(code: ResetCode, explanation: String) {
+        self.code = code
+        self.explanation = explanation
+    }
 }
 
 /// Connects streams to their services.
@@ -59,18 +64,30 @@ package struct ServiceConnector: Sendable {
                     try channel.pipeline.syncOperations.addHandler(bound.value)
                 }
             }
-        let connected = switch (self.resolved, self.address) {
-        case (let resolved?, _): bootstrap.connect(to: resolved)
-        case (nil, .tcp(let host, let port)): bootstrap.connect(host: host, port: Int(port))
-        case (nil, .unix(let path)): bootstrap.connect(unixDomainSocketPath: path)
-        }
-        connected.assumeIsolated().whenComplete { result in
+        self.connect(bootstrap).assumeIsolated().whenComplete { result in
             switch result {
             case .success: completion(nil)
             case .failure(let error):
                 let failure = Self.failure(error)
                 if bound.value.connectFailed(failure.code) { completion(failure) }
             }
+        }
+    }
+
+    /// Connects once and leaves again.
+    ///
+    /// - Returns: Fails with a `ServiceFailure`.
+    package func probe(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        self.connect(ClientBootstrap(group: eventLoop).connectTimeout(TransportLimits.connect))
+            .flatMap { $0.close() }
+            .flatMapErrorThrowing { throw Self.failure($0) }
+    }
+
+    private func connect(_ bootstrap: ClientBootstrap) -> EventLoopFuture<any Channel> {
+        switch (self.resolved, self.address) {
+        case (let resolved?, _): bootstrap.connect(to: resolved)
+        case (nil, .tcp(let host, let port)): bootstrap.connect(host: host, port: Int(port))
+        case (nil, .unix(let path)): bootstrap.connect(unixDomainSocketPath: path)
         }
     }
 

@@ -29,7 +29,7 @@ struct ClientCommand: AsyncParsableCommand {
             Exit codes: 0 stopped, 1 failure, 64 usage, 69 server or proxy unreachable, 73 port taken, 77 key refused, \
             78 bad configuration.
             """,
-        version: programVersion)
+        version: programVersion, subcommands: [DoctorCommand.self])
 
     @Option(help: ArgumentHelp("The server. (default: wss://localhost:8443)", valueName: "wss://host[:port][/path]"))
     var server: String?
@@ -151,7 +151,7 @@ struct ClientCommand: AsyncParsableCommand {
         await Program.run(logger: logger, events: events, stop: stop, hangUp: client.reconnect, body: client.run)
     }
 
-    private func makeConfiguration(_ logger: Logger) throws -> ClientConfiguration {
+    func makeConfiguration(_ logger: Logger) throws -> ClientConfiguration {
         let environment = Program.environment
         let key = try KeySource.read(file: self.apiKeyFile, variables: ["SOCKETS_API_KEY"], environment: environment)
         let server = self.server ?? environment["WS_TUNNEL_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
