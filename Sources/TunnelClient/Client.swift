@@ -43,6 +43,7 @@ public final class Client: Sendable {
                         .badConfiguration, "the certificate of \(self.configuration.server) is not verified (--insecure)",
                         remedy: "Whoever stands in between reads everything, the API key too. Use --fingerprint instead.")))
         }
+        let certificate = OwnCertificate(self.configuration, logger: self.logger)
         let dialer = try self.makeDialer()
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
@@ -52,8 +53,8 @@ public final class Client: Sendable {
         let (configuration, logger, emit, counted) = (self.configuration, self.logger, self.emit, self.counted)
         eventLoop.execute {
             let session = ClientSession(
-                configuration: configuration, dialer: dialer, clientID: name.text, logger: logger, emit: emit,
-                counted: counted, eventLoop: eventLoop, ended: ended)
+                configuration: configuration, dialer: dialer, certificate: certificate, clientID: name.text, logger: logger,
+                emit: emit, counted: counted, eventLoop: eventLoop, ended: ended)
             let isStopping = self.state.withLockedValue { state in
                 state.session = NIOLoopBound(session, eventLoop: eventLoop)
                 return state.isStopping
@@ -86,30 +87,32 @@ public final class Client: Sendable {
 
     private func makeDialer() throws -> Dialer {
         let configuration = self.configuration
-        var tls: TLSContext?
-        if configuration.server.isSecure {
-            do {
-                tls = try TLSContext(
-                    client: try configuration.verification(),
-                    identity: configuration.certificate.map {
-                        .files(certificateChain: $0.chainFile, privateKey: $0.keyFile)
-                    })
-            } catch let error as OperatorError {
-                throw error
-            } catch {
-                throw OperatorError(.badConfiguration, "\(error)",
-                    remedy: configuration.certificate == nil
-                        ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
-            }
-        }
         return Dialer(
-            url: configuration.server, tls: tls, key: configuration.key, compresses: configuration.compression)
+            url: configuration.server, tls: try configuration.makeContext(), key: configuration.key, compresses: configuration.compression)
     }
 }
 
 extension ClientConfiguration {
+    /// What connections to the server are secured with; `nil` without TLS.
+    ///
+    /// - Throws: `OperatorError` naming the file that cannot be used.
+    func makeContext() throws -> TLSContext? {
+        guard self.server.isSecure else { return nil }
+        do {
+            return try TLSContext(
+                client: try self.verification(),
+                identity: self.certificate.map { .files(certificateChain: $0.chainFile, privateKey: $0.keyFile) })
+        } catch let error as OperatorError {
+            throw error
+        } catch {
+            throw OperatorError(
+                .badConfiguration, "\(error)",
+                remedy: self.certificate == nil ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
+        }
+    }
+
     /// What OpenSSL is to accept.
-    fileprivate func verification() throws -> PeerVerification {
+    private func verification() throws -> PeerVerification {
         switch self.trust {
         case .anything: return .unverified
         case .fingerprint(let text):

@@ -40,9 +40,10 @@ final class ClientSession: LinkDelegate {
 
     static let agent = "ws-tunnel-client/\(programVersion)"
 
-    let dialer: Dialer
     let clientID: String
     let memory: MemoryBudget
+    private var dialer: Dialer
+    private var certificate: OwnCertificate
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
@@ -68,13 +69,14 @@ final class ClientSession: LinkDelegate {
 
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
-        configuration: ClientConfiguration, dialer: Dialer, clientID: String, logger: Logger,
+        configuration: ClientConfiguration, dialer: Dialer, certificate: OwnCertificate, clientID: String, logger: Logger,
         emit: @escaping @Sendable (ClientEvent) -> Void, counted: NIOLockedValueBox<ClientStatistics>,
         eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
         self.memory = MemoryBudget(partOf: MemoryBudget(bytes: configuration.memoryBudget))
         self.dialer = dialer
+        self.certificate = certificate
         self.clientID = clientID
         self.logger = logger
         self.emit = emit
@@ -103,6 +105,12 @@ final class ClientSession: LinkDelegate {
 
     /// The certificate to be presented to the server, for messages.
     var ownCertificate: ClientConfiguration.Certificate? { self.configuration.certificate }
+
+    /// For the next attempt, with the client's certificate as its files have it now.
+    func nextDialer() -> Dialer {
+        if let renewed = self.certificate.renewed() { self.dialer.tls = renewed }
+        return self.dialer
+    }
 
     /// The server as the user named it, for messages.
     var configuredServer: ServerURL { self.configuration.server }
