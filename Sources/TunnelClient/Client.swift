@@ -47,6 +47,7 @@ public final class Client: Sendable {
                         .badConfiguration, "the certificate of \(self.configuration.server) is not verified (--insecure)",
                         remedy: "Whoever stands in between reads everything, the API key too. Use --fingerprint instead.")))
         }
+        let certificate = OwnCertificate(self.configuration, logger: self.logger)
         let dialer = try self.configuration.makeDialer()
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
@@ -56,8 +57,8 @@ public final class Client: Sendable {
         let (configuration, logger, emit, counted) = (self.configuration, self.logger, self.emit, self.counted)
         eventLoop.execute {
             let session = ClientSession(
-                configuration: configuration, dialer: dialer, clientID: name.text, logger: logger, emit: emit,
-                counted: counted, eventLoop: eventLoop, ended: ended)
+                configuration: configuration, dialer: dialer, certificate: certificate, clientID: name.text, logger: logger,
+                emit: emit, counted: counted, eventLoop: eventLoop, ended: ended)
             let isStopping = self.state.withLockedValue { state in
                 state.session = NIOLoopBound(session, eventLoop: eventLoop)
                 return state.isStopping
@@ -91,24 +92,8 @@ public final class Client: Sendable {
 
 extension ClientConfiguration {
     func makeDialer() throws -> Dialer {
-        var tls: TLSContext?
-        if self.server.isSecure {
-            do {
-                tls = try TLSContext(
-                    client: try self.verification(),
-                    identity: self.certificate.map {
-                        .files(certificateChain: $0.chainFile, privateKey: $0.keyFile)
-                    })
-            } catch let error as OperatorError {
-                throw error
-            } catch {
-                throw OperatorError(.badConfiguration, "\(error)",
-                    remedy: self.certificate == nil
-                        ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
-            }
-        }
-        return Dialer(
-            url: self.server, tls: tls, key: self.key, compresses: self.compression,
+        Dialer(
+            url: self.server, tls: try self.makeContext(), key: self.key, compresses: self.compression,
             proxy: try self.proxy.map(self.makeRoute))
     }
 
@@ -121,6 +106,24 @@ extension ClientConfiguration {
             return ProxyRoute(proxy, tls: try TLSContext(client: .authorities(extra: files)))
         } catch {
             throw OperatorError(.badConfiguration, "\(error)", remedy: "Check --ca-file.")
+        }
+    }
+
+    /// What connections to the server are secured with; `nil` without TLS.
+    ///
+    /// - Throws: `OperatorError` naming the file that cannot be used.
+    func makeContext() throws -> TLSContext? {
+        guard self.server.isSecure else { return nil }
+        do {
+            return try TLSContext(
+                client: try self.verification(),
+                identity: self.certificate.map { .files(certificateChain: $0.chainFile, privateKey: $0.keyFile) })
+        } catch let error as OperatorError {
+            throw error
+        } catch {
+            throw OperatorError(
+                .badConfiguration, "\(error)",
+                remedy: self.certificate == nil ? "Check --ca-file." : "Check --ca-file, --client-cert and --client-key.")
         }
     }
 

@@ -65,7 +65,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.isDialling = true
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let keepalive = KeepaliveConfiguration(interval: self.path.interval)
-        self.session.dialer.dial(
+        self.session.nextDialer().dial(
             on: self.eventLoop, agent: ClientSession.agent, keepalive: keepalive, hello: { bound.value.hello() },
             delegate: { bound.value }
         ).assumeIsolated().whenFailure { error in

@@ -49,10 +49,11 @@ final class ClientSession: LinkDelegate {
 
     static let agent = "ws-tunnel-client/\(programVersion)"
 
-    let dialer: Dialer
     let failures: Failures
     let clientID: String
     let memory: MemoryBudget
+    private var dialer: Dialer
+    private var certificate: OwnCertificate
     private let configuration: ClientConfiguration
     private let logger: Logger
     private let emit: @Sendable (ClientEvent) -> Void
@@ -78,7 +79,7 @@ final class ClientSession: LinkDelegate {
 
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
-        configuration: ClientConfiguration, dialer: Dialer, clientID: String, logger: Logger,
+        configuration: ClientConfiguration, dialer: Dialer, certificate: OwnCertificate, clientID: String, logger: Logger,
         emit: @escaping @Sendable (ClientEvent) -> Void, counted: NIOLockedValueBox<ClientStatistics>,
         eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
@@ -86,6 +87,7 @@ final class ClientSession: LinkDelegate {
         self.memory = MemoryBudget(partOf: MemoryBudget(bytes: configuration.memoryBudget))
         self.dialer = dialer
         self.failures = Failures(configuration)
+        self.certificate = certificate
         self.clientID = clientID
         self.logger = logger
         self.emit = emit
@@ -110,6 +112,12 @@ final class ClientSession: LinkDelegate {
     func reconnect() {
         guard !self.isStopping else { return }
         for link in self.links { link.hurry() }
+    }
+
+    /// For the next attempt, with the client's certificate as its files have it now.
+    func nextDialer() -> Dialer {
+        if let renewed = self.certificate.renewed() { self.dialer.tls = renewed }
+        return self.dialer
     }
 
     private var all: [ClientLink] { self.links + self.retired }

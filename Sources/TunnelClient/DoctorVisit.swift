@@ -93,6 +93,13 @@ private final class DoctorGuest: TunnelConnectionDelegate, LinkDelegate {
         self.listening = eventLoop.makePromise()
     }
 
+    /// Where there was no connection, nothing else ends what waits for it.
+    deinit {
+        self.welcomed.fail(CancellationError())
+        self.listening.fail(CancellationError())
+        self.ended.fail(CancellationError())
+    }
+
     func ping(within time: TimeAmount) -> EventLoopFuture<Duration> {
         let promise = self.eventLoop.makePromise(of: Duration.self)
         guard let connection else {

@@ -45,7 +45,8 @@ package struct Dialer: Sendable {
     package static let subprotocol = "ws-tunnel.1"
 
     private let url: ServerURL
-    private let tls: TLSContext?
+    /// For the connections to come; as there was one at first or not, so it stays.
+    package var tls: TLSContext?
     private let key: String
     private let compresses: Bool
     private let proxy: ProxyRoute?

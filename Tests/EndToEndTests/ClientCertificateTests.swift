@@ -55,6 +55,32 @@ import Testing
         }
     }
 
+    @Test func `a renewed certificate serves the next connection, and one that cannot be used does not`() throws {
+        try Stage.run { stage in
+            let (one, other) = (try Authority("One", on: stage), try Authority("Other", on: stage))
+            let (certificate, key) = ("\(stage.folder)/own.pem", "\(stage.folder)/own.key")
+            func place(_ issued: (certificate: String, key: String)) throws {
+                for (from, to) in [(issued.certificate, certificate), (issued.key, key)] {
+                    try String(contentsOfFile: from, encoding: .utf8).write(toFile: to, atomically: true, encoding: .utf8)
+                }
+            }
+            try place(one.issue("DNS:client", validFor: .now, usage: "clientAuth"))
+            let first = try stage.server("--client-ca", one.certificate)
+            let client = try stage.client([
+                "--server", first.url, "--expose", "8000", "--client-cert", certificate, "--client-key", key,
+            ])
+            try client.event("tunnel")
+
+            try "half".write(toFile: certificate, atomically: true, encoding: .utf8)
+            first.program.end()
+            try client.line(containing: "the new --client-cert cannot be used, the old one stays", "holds no PEM certificate")
+            try place(other.issue("DNS:client", validFor: .now, usage: "clientAuth"))
+            let mark = client.mark
+            _ = try stage.server(["--client-ca", other.certificate], port: first.port)
+            try client.event("tunnel", since: mark, within: Patience.long)
+        }
+    }
+
     @Test(arguments: Self.versions)
     func `another program's handshake needs the certificate in either version of TLS`(version: String) throws {
         try Stage.run { stage in
