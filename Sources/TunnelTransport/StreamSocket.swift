@@ -45,6 +45,10 @@ package final class StreamSocket: ChannelDuplexHandler {
     private var outputIsFinishing = false
     private var outputIsFinished = false
     private var hasEnded = false
+    /// A UNIX socket, which knows nothing between open and gone once its other end has closed.
+    private var isLocal = false
+    /// A UNIX socket whose other end closed in order: gone, while the stream still stands.
+    private var hasHungUp = false
 
     /// Bytes from the link that came before the service had accepted the connection; bounded by the stream's window.
     private var early: [ByteBuffer] = []
@@ -84,6 +88,7 @@ package final class StreamSocket: ChannelDuplexHandler {
     private func activate(_ context: ChannelHandlerContext) {
         guard !self.isActive, !self.hasEnded else { return }
         self.isActive = true
+        if case .unixDomainSocket = context.remoteAddress { self.isLocal = true }
         switch self.origin {
         case .visitor(let tunnel, let given):
             let visitor = given?.source ?? context.remoteAddress.flatMap(Endpoint.init)
@@ -149,7 +154,14 @@ package final class StreamSocket: ChannelDuplexHandler {
     /// Without an error before: with our output already shut, the other side's end of file arrives only as this. A
     /// connection that never stood is reported by `connectFailed`, with its reason.
     private func socketEnded() {
-        guard !self.hasEnded, self.isActive else { return }
+        guard !self.hasEnded, !self.hasHungUp, self.isActive else { return }
+        if self.isLocal, self.inputIsFinished, !self.outputIsFinishing {
+            // With TCP this would be a FIN, and a reset only for who goes on sending. So it is here.
+            self.hasHungUp = true
+            self.context = nil
+            self.channel = nil
+            return
+        }
         if self.outputIsFinished { self.finishInput() } else { self.fail(.connectionReset) }
         self.end()
     }
@@ -174,6 +186,10 @@ package final class StreamSocket: ChannelDuplexHandler {
     /// - Returns: Whether the socket was not yet among those to be flushed.
     func write(_ bytes: ByteBuffer) -> Bool {
         guard !self.hasEnded else { return false }
+        guard !self.hasHungUp else {
+            self.fail(.connectionReset)
+            return false
+        }
         guard self.isActive, let context = self.context, let channel = self.channel else {
             self.early.append(bytes.withoutPinning())
             return false
@@ -215,6 +231,7 @@ package final class StreamSocket: ChannelDuplexHandler {
     func finish() {
         guard !self.outputIsFinishing else { return }
         self.outputIsFinishing = true
+        guard !self.hasHungUp else { return self.end() }
         if self.isActive { self.finishOutput() }
     }
 

@@ -54,6 +54,22 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", ",send-proxy=v1"])
+    func `a service on a UNIX socket that answers and closes is heard to its end`(options: String) throws {
+        try Stage.run { stage in
+            let path = "\(stage.folder)/service.sock"
+            _ = try LoadBalancer(Self.telling("unix@\(path) \(options.isEmpty ? "" : "accept-proxy")"), on: stage)
+            let server = try stage.server()
+            let client = try stage.client(["--server", server.url, "--expose", "unix:\(path)\(options)"])
+            let port = try client.event("tunnel").port("url")
+            for _ in 1...20 {
+                let visitor = try stage.visit(port)
+                try visitor.send("GET / HTTP/1.0\r\n\r\n")
+                #expect(String(decoding: try visitor.receiveToEnd(), as: UTF8.self).hasSuffix("!"))
+            }
+        }
+    }
+
     @Test func `without send-proxy a service gets the visitor's bytes alone`() throws {
         try Stage.run { stage in
             let service = try stage.service()
