@@ -14,9 +14,9 @@ enum Toolchain {
 
     /// Which Debian package has the programs that tests start.
     private static let packages = [
-        "curl": "curl", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
+        "apache2": "apache2", "curl": "curl", "danted": "dante-server", "haproxy": "haproxy", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
         "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "sshd": "openssh-server",
-        "telnet": "telnet",
+        "squid": "squid", "telnet": "telnet", "tinyproxy": "tinyproxy",
     ]
 
     /// - Returns: The program's path.
