@@ -36,6 +36,9 @@ struct ForwardProxyTests {
         try exchange(visitor)
         try exchange(visitor, String(repeating: "0123456789abcdef", count: 16_384))
         try client.line(containing: "connected", "proxy=")
+        visitor.close()
+        client.signal(SIGTERM)
+        #expect(try client.ended() == .code(0))
         #expect(client.count(ofLinesContaining: secret) == 0)
         #expect(client.count(ofLinesContaining: stage.key) == 0)
     }
@@ -68,8 +71,11 @@ struct ForwardProxyTests {
             try self.works(stage, server, environment: ["HTTPS_PROXY": url])
             let file = try stage.file("proxy-password", "user:\(ForwardProxy.password)\n")
             try self.works(stage, server, ["--proxy-auth-file", file], environment: ["all_proxy": squid.authority])
-            let log = try String(contentsOfFile: "\(stage.folder)/squid-access.log", encoding: .utf8)
-            #expect(log.contains("CONNECT \(self.address):\(server.port) user"))
+            // It notes a tunnel when that has ended.
+            try eventually("squid has not noted three tunnels") {
+                let log = try String(contentsOfFile: "\(stage.folder)/squid-access.log", encoding: .utf8)
+                return log.components(separatedBy: "CONNECT \(self.address):\(server.port) user").count > 3
+            }
         }
     }
 
@@ -97,7 +103,9 @@ struct ForwardProxyTests {
             let tinyproxy = try ForwardProxy.tinyproxy(on: stage, to: server.port)
             try self.works(stage, server, proxy: "user:passw0rd@\(tinyproxy.authority)", secret: "passw0rd")
             try self.refused(
-                stage, server, proxy: "http://user:wr0ng@\(tinyproxy.authority)", says: tinyproxy.authority, "407", "tinyproxy/")
+                stage, server, proxy: "http://user:wr0ng@\(tinyproxy.authority)", says: tinyproxy.authority, "answered 401",
+                "it refused the user name or the password")
+            try self.refused(stage, server, proxy: tinyproxy.authority, says: tinyproxy.authority, "(tinyproxy/", "answered 407")
         }
     }
 
@@ -202,7 +210,27 @@ struct ForwardProxyTests {
                 stage, server, proxy: "http://user:p%40ss%3Aw0rd@\(proxy.authority)",
                 says: proxy.authority, "407", "it accepts only NTLM, Negotiate")
             try client.line(containing: "such as px or cntlm")
+            try proxy.program.line(containing: "asked for")
             #expect(proxy.program.count(ofLinesContaining: "asked for") == 1)
+        }
+    }
+
+    @Test func `credentials that were good once are tried again seldom`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try self.server(stage)
+            let proxy = try ForwardProxy(on: stage, peer: "connect", "")
+            let client = try stage.client(
+                self.arguments(server, to: echo.port) + ["--proxy", "http://user:wr0ng@\(proxy.authority)"])
+            let visitor = try stage.visit(client.event("tunnel").port("url"))
+            try exchange(visitor)
+            proxy.program.end()
+            let strict = try ForwardProxy(
+                on: stage, peer: "answer", "HTTP/1.1 407 Denied\\r\\nProxy-Authenticate: Basic realm=x\\r\\n\\r\\n", port: proxy.port)
+            let paused = try client.event("paused", within: Patience.long) { $0["message"]?.contains("407") == true }
+            #expect(try #require(paused.number("retryInMilliseconds")) >= 30_000)
+            #expect(strict.program.count(ofLinesContaining: "asked for") <= 1)
+            #expect(client.isRunning)
         }
     }
 
@@ -214,7 +242,6 @@ struct ForwardProxyTests {
             try self.refused(stage, server, proxy: closing.authority, last, says: closing.authority, "closed the connection")
             let ssh = try ForwardProxy(on: stage, peer: "answer", "SSH-2.0-OpenSSH\\r\\n")
             try self.refused(stage, server, proxy: ssh.authority, says: ssh.authority, "not an HTTP proxy")
-            try self.refused(stage, server, proxy: "socks5://\(ssh.authority)", last, says: ssh.authority)
             let unreached = try ForwardProxy(on: stage, peer: "answer", "HTTP/1.1 503 Service Unavailable\\r\\n\\r\\n")
             try self.refused(stage, server, proxy: unreached.authority, last, says: unreached.authority, "answered 503")
             let refusing = try ForwardProxy(on: stage, peer: "reply", "5")

@@ -11,7 +11,7 @@ struct ForwardProxy {
         while let entry = next?.pointee {
             next = entry.ifa_next
             guard let address = entry.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET),
-                entry.ifa_flags & UInt32(truncatingIfNeeded: Int(IFF_UP.rawValue)) != 0
+                entry.ifa_flags & UInt32(truncatingIfNeeded: IFF_UP) != 0
             else { continue }
             var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
             let size = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -53,8 +53,12 @@ struct ForwardProxy {
     }
 
     /// A proxy of `Peers/proxy.py`.
-    init(on stage: Stage, peer arguments: String...) throws {
-        self.program = try stage.start("python3", [Toolchain.peer("proxy.py"), Self.machineAddress ?? "127.0.0.1"] + arguments)
+    ///
+    /// - Parameter port: 0 for any.
+    init(on stage: Stage, peer arguments: String..., port: UInt16 = 0) throws {
+        self.program = try stage.start(
+            "python3", [Toolchain.peer("proxy.py"), Self.machineAddress ?? "127.0.0.1"] + arguments,
+            environment: ["PORT": "\(port)"])
         let line = try self.program.line(containing: "port ")
         guard let port = line.split(separator: " ").last.flatMap({ UInt16($0) }) else { throw Failure("no port in \(line)") }
         self.port = port

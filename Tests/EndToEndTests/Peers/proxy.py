@@ -4,11 +4,11 @@
     proxy.py ADDRESS connect TEXT           leads to ADDRESS, whatever the host asked for; TEXT follows right behind its 200
     proxy.py ADDRESS socks USER PASSWORD    SOCKS 5; leads to ADDRESS, whatever the host asked for
     proxy.py ADDRESS reply CODE             SOCKS 5 without a login; refuses with CODE
-    proxy.py ADDRESS close -                closes every connection at once
+    proxy.py ADDRESS close -                closes every connection once it has heard something
 
-Prints its port, and what it is asked for.
+It listens on the port of the variable PORT, or on any. Prints its port, and what it is asked for.
 """
-import socket, sys, threading
+import os, socket, sys, threading
 
 address, mode, *values = sys.argv[1:]
 
@@ -80,6 +80,8 @@ def socks(near):
 def serve(near):
     try:
         if mode == "close":
+            # What is not read would make it a reset.
+            near.recv(65_536)
             near.close()
         elif mode in ("socks", "reply"):
             socks(near)
@@ -89,7 +91,7 @@ def serve(near):
         print(f"ended with {type(error).__name__}", flush=True)
 
 
-listener = socket.create_server(("127.0.0.1", 0))
+listener = socket.create_server(("127.0.0.1", int(os.environ.get("PORT", 0))))
 print(f"port {listener.getsockname()[1]}", flush=True)
 while True:
     near = listener.accept()[0]
