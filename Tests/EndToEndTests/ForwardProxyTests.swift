@@ -130,14 +130,18 @@ struct ForwardProxyTests {
         }
     }
 
-    @Test func `dante wants a login: none, and a wrong one`() throws {
+    @Test(.enabled(if: ForwardProxy.mayMount, "dante's users are the system's, and this user may not make a mount namespace"))
+    func `through dante with a login; none and a wrong one are refused`() throws {
         try Stage.run { stage in
             let server = try self.server(stage)
-            let dante = try ForwardProxy.dante(on: stage, to: server.port, method: "username")
+            let dante = try ForwardProxy.danteWithLogin(on: stage, to: server.port)
+            for scheme in ["socks5", "socks5h"] {
+                try self.works(stage, server, proxy: "\(scheme)://user:p%40ss%3Aw0rd@\(dante.authority)")
+            }
             try self.refused(
                 stage, server, proxy: "socks5h://\(dante.authority)", says: dante.authority, "wants a user name and a password")
             try self.refused(
-                stage, server, proxy: "socks5h://nobody:wr0ng@\(dante.authority)",
+                stage, server, proxy: "socks5h://user:wr0ng@\(dante.authority)",
                 says: dante.authority, "refused the user name or the password")
         }
     }

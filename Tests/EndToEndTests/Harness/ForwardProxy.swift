@@ -73,7 +73,8 @@ struct ForwardProxy {
 
     static func apache(on stage: Stage, to target: UInt16) throws -> ForwardProxy {
         try self.writePasswords(on: stage)
-        return try ForwardProxy(on: stage, "apache.conf", "apache2", { ["-DFOREGROUND", "-f", $0] }, target: target)
+        // -X: one process, so that nothing of it outlives the test.
+        return try ForwardProxy(on: stage, "apache.conf", "apache2", { ["-X", "-f", $0] }, target: target)
     }
 
     /// Its password has no characters that its configuration could not hold.
@@ -81,9 +82,33 @@ struct ForwardProxy {
         try ForwardProxy(on: stage, "tinyproxy.conf", "tinyproxy", { ["-d", "-c", $0] }, target: target)
     }
 
-    static func dante(on stage: Stage, to target: UInt16, method: String = "none") throws -> ForwardProxy {
-        try ForwardProxy(on: stage, "danted.conf", "danted", { ["-f", $0] }, target: target, values: ["METHOD": method])
+    static func dante(on stage: Stage, to target: UInt16) throws -> ForwardProxy {
+        try ForwardProxy(on: stage, "danted.conf", "danted", { ["-f", $0] }, target: target, values: ["METHOD": "none"])
     }
+
+    /// Its users are the system's, so it gets a user of its own in a mount namespace, where it sees other files than we do.
+    static func danteWithLogin(on stage: Stage, to target: UInt16) throws -> ForwardProxy {
+        let hash = try stage.run("openssl", "passwd", "-6", self.password).output()
+        let line = String(decoding: hash, as: UTF8.self).trimmingCharacters(in: .newlines)
+        let users = try String(contentsOfFile: "/etc/passwd", encoding: .utf8)
+        let files = [
+            try stage.file("passwd", "\(users)user:x:54321:65534::/nonexistent:/usr/sbin/nologin\n"),
+            try stage.file("shadow", "user:\(line):19000:0:99999:7:::\n"),
+        ]
+        chmod(files[1], 0o600)
+        let script = "mount --bind \(files[0]) /etc/passwd && mount --bind \(files[1]) /etc/shadow && exec \"$@\""
+        let danted = try Toolchain.find("danted")
+        return try ForwardProxy(
+            on: stage, "danted.conf", "unshare", { ["--mount", "sh", "-c", script, "sh", danted, "-f", $0] }, target: target,
+            values: ["METHOD": "username"])
+    }
+
+    /// Whether this user may make a mount namespace, as root mostly may, and in a container mostly not.
+    static let mayMount: Bool = {
+        guard getuid() == 0, let program = try? Program("unshare", ["--mount", "mount", "--bind", "/etc/passwd", "/etc/passwd"])
+        else { return false }
+        return (try? program.ended()) == .code(0)
+    }()
 
     /// TLS in front of another proxy.
     func secured(on stage: Stage, _ identity: (certificate: String, key: String)) throws -> ForwardProxy {
