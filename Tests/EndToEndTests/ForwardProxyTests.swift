@@ -168,6 +168,41 @@ struct ForwardProxyTests {
         }
     }
 
+    @Test func `bulk through TLS in TLS arrives whole`() throws {
+        try Stage.run { stage in
+            let authority = try Authority("Our Authority", on: stage)
+            let server = try self.server(stage)
+            let squid = try ForwardProxy.squid(on: stage, to: server.port)
+            let secured = try squid.secured(on: stage, authority.issue("DNS:localhost"))
+            let service = try stage.start("python3", [Toolchain.peer("bulk.py"), "serve"])
+            let port = try #require(try service.line(containing: "port ").split(separator: " ").last.flatMap { UInt16($0) })
+            let client = try stage.client(
+                self.arguments(server, to: port) + ["--proxy", "https://user:p%40ss%3Aw0rd@localhost:\(secured.port)"],
+                environment: ["SOCKETS_API_KEY": stage.key, "SSL_CERT_FILE": authority.certificate])
+            let visitor = try stage.start(
+                "python3", [Toolchain.peer("bulk.py"), "visit", "\(client.event("tunnel").port("url"))", "16", "2"])
+            #expect(try visitor.ended(within: Patience.long) == .code(0))
+            #expect(visitor.log() == ["intact", "intact"])
+            #expect(try client.pauses().isEmpty)
+        }
+    }
+
+    @Test func `a proxy that restarts costs a pause, and no byte`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try self.server(stage)
+            let proxy = try ForwardProxy(on: stage, peer: "connect", "")
+            let client = try stage.client(self.arguments(server, to: echo.port) + ["--proxy", proxy.authority])
+            let visitor = try stage.visit(client.event("tunnel").port("url"))
+            try exchange(visitor)
+            proxy.program.end()
+            try visitor.send("while it is away\n")
+            _ = try ForwardProxy(on: stage, peer: "connect", "", port: proxy.port)
+            #expect(try visitor.receiveText(17) == "while it is away\n")
+            try client.event("resumed")
+        }
+    }
+
     // MARK: Misbehaving ones
 
     @Test func `the proxy resolves the server's name, and what comes with its 200 is discarded`() throws {

@@ -14,9 +14,9 @@ enum Toolchain {
 
     /// Which Debian package has the programs that tests start.
     private static let packages = [
-        "apache2": "apache2", "curl": "curl", "danted": "dante-server", "haproxy": "haproxy", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
+        "apache2": "apache2-bin", "curl": "curl", "danted": "dante-server", "haproxy": "haproxy", "ip": "iproute2", "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "openssl": "openssl", "python3": "python3",
         "rsync": "rsync", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "sshd": "openssh-server",
-        "squid": "squid", "telnet": "telnet", "tinyproxy": "tinyproxy", "unshare": "util-linux",
+        "squid": "squid", "telnet": "telnet", "tinyproxy": "tinyproxy-bin", "unshare": "util-linux",
     ]
 
     /// - Returns: The program's path.
