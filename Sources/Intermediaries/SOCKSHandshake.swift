@@ -52,8 +52,8 @@ package struct SOCKSHandshake: ProxyHandshake {
     }
 
     package mutating func receive(_ bytes: inout ByteBuffer) throws(ProxyRefusal) -> ProxyProgress {
-        if let failure { throw failure }
         do throws(ProxyRefusal) {
+            if let failure { throw failure }
             while let byte = bytes.readInteger(as: UInt8.self) {
                 self.received.append(byte)
                 guard let progress = try self.step() else { continue }

@@ -10,11 +10,9 @@ extension Failures {
         case .unreachable(let why):
             return self.unreachable(proxy, why, "Check the address of the proxy (--proxy, HTTPS_PROXY), and that it runs.", .always)
         case .closed:
-            return self.unreachable(
-                proxy, "it closed the connection before it led anywhere",
-                "Check the scheme of its address: http, https (TLS to the proxy), socks5 or socks5h.", .always)
+            return self.unreachable(proxy, "it closed the connection before it led anywhere", Self.schemes, .always)
         case .failed(let why):
-            return self.unreachable(proxy, why, "Check the network on the way to the proxy.", .always)
+            return self.unreachable(proxy, why, Self.schemes, .always)
         case .tls(let failure):
             let error = self.explain(failure, presentedBy: "the proxy \(proxy.authority)", "the proxy \(proxy.authority)")
             return self.end(OperatorError(.unreachable, error.message, remedy: Self.remedy(failure)), .onceConnected)
@@ -24,7 +22,8 @@ extension Failures {
 
     private func explain(_ refusal: ProxyRefusal, of proxy: ProxyURL) -> SessionEnd {
         switch refusal {
-        case .status(let answer) where answer.status == 407:
+        // Tinyproxy answers wrong credentials as an origin server would, with 401.
+        case .status(let answer) where answer.status == 407 || answer.status == 401:
             return self.explain(unauthorized: answer, proxy)
         case .status(let answer):
             return self.explain(answer, proxy)
@@ -62,11 +61,12 @@ extension Failures {
     }
 
     private func explain(unauthorized answer: ConnectRefusal, _ proxy: ProxyURL) -> SessionEnd {
+        let message = "the proxy \(proxy.authority)\(self.named(answer)) answered \(answer.status)"
         guard answer.offersBasic || answer.schemes.isEmpty else {
             let schemes = answer.schemes.joined(separator: ", ")
             return self.end(
                 OperatorError(
-                    .unreachable, "the proxy \(proxy.authority)\(self.named(answer)) answered 407: it accepts only \(schemes)",
+                    .unreachable, "\(message): it accepts only \(schemes)",
                     remedy: """
                         ws-tunnel-client speaks Basic alone. Run a local helper that speaks \(schemes) to the proxy, such as px or \
                         cntlm, and pass the helper's address with --proxy.
@@ -75,16 +75,9 @@ extension Failures {
         }
         return proxy.credentials == nil
             ? self.end(
-                OperatorError(
-                    .unreachable,
-                    "the proxy \(proxy.authority)\(self.named(answer)) answered 407: it wants a user name and a password",
-                    remedy: Self.howToLogIn),
-                .sparingly)
+                OperatorError(.unreachable, "\(message): it wants a user name and a password", remedy: Self.howToLogIn), .sparingly)
             : self.end(
-                OperatorError(
-                    .unreachable,
-                    "the proxy \(proxy.authority)\(self.named(answer)) answered 407: it refused the user name or the password",
-                    remedy: Self.whereToLook),
+                OperatorError(.unreachable, "\(message): it refused the user name or the password", remedy: Self.whereToLook),
                 .sparingly)
     }
 
@@ -123,6 +116,8 @@ extension Failures {
         }
     }
 
+    private static let schemes =
+        "Check the scheme of its address: http, https (TLS to the proxy), socks5 or socks5h; and the network on the way to it."
     private static let howToLogIn =
         "Pass them with --proxy-auth-file, or in HTTPS_PROXY as http://user:password@host:port, the password percent-encoded."
     private static let whereToLook =

@@ -11,6 +11,10 @@ struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ws-tunnel-client",
         abstract: "Exposes a local service through a ws-tunnel-server.",
+        usage: """
+            ws-tunnel-client <options>
+            ws-tunnel-client doctor <options>
+            """,
         discussion: """
             Connects to the server over a WebSocket on TLS and gives the service a public address there, for any number \
             of visitors at once.

@@ -90,7 +90,8 @@ final class Stage {
         // Nothing of the person's who runs the tests has a say: neither keys, nor proxies, nor kept certificates.
         let isolated = [
             "XDG_STATE_HOME": "\(self.folder)/state", "SOCKETS_API_KEY": "", "SOCKETS_SINGLE_API_KEY": "", "WS_TUNNEL_SERVER": "",
-            "SWIFT_BACKTRACE": "enable=no",
+            "SWIFT_BACKTRACE": "enable=no", "HTTPS_PROXY": "", "https_proxy": "", "HTTP_PROXY": "", "http_proxy": "",
+            "ALL_PROXY": "", "all_proxy": "", "NO_PROXY": "", "no_proxy": "",
         ]
         let program = try Program(
             executable, arguments, within: self.namespace?.entrance ?? [], environment: isolated.merging(environment) { $1 },
