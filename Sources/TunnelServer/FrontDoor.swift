@@ -94,8 +94,14 @@ final class FrontDoor: UpgradeDelegate {
             self.server.logger.notice(
                 "refused a connection", metadata: ["address": "\(remote)", "reason": "\(error.sentence)"])
         case .transport(let end):
-            // Load balancers and port scanners connect and leave again; that is no news.
-            let level: Logger.Level = if case .endOfFile = end { .debug } else { .notice }
+            // Load balancers and port scanners connect and leave again, some of them with a reset; that is no news.
+            let isSilent = !upgrader.hasReceived && upgrader.transport?.security == nil
+            let level: Logger.Level =
+                switch end {
+                case .endOfFile: .debug
+                case .failed: isSilent ? .debug : .notice
+                case .tls, .deadline, .closedHere: .notice
+                }
             self.server.logger.log(
                 level: level, "a connection ended before it was a tunnel connection",
                 metadata: ["address": "\(remote)", "reason": "\(end.explanation)"])

@@ -73,9 +73,11 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard !self.isOver, self.deadline == nil else { return }
-        guard let peer = context.remoteAddress.flatMap(Endpoint.init), self.listening.trusted.contains(peer.address) else {
-            return self.refuse(context, .untrusted)
+        // Whoever connects and resets at once, as some load balancers do, is gone before it can be asked for its address.
+        guard let peer = context.remoteAddress.flatMap(Endpoint.init) else {
+            return self.refuse(context, .ended(isSilent: true))
         }
+        guard self.listening.trusted.contains(peer.address) else { return self.refuse(context, .untrusted) }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         self.deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TransportLimits.greeting) {
             self.refuse(bound.value, .late)
@@ -110,7 +112,8 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.refuse(context, .failed(describe(error)))
+        // Some load balancers leave with a reset.
+        self.refuse(context, self.decoder.hasBegun ? .failed(describe(error)) : .ended(isSilent: true))
     }
 
     private func end(_ context: ChannelHandlerContext) {

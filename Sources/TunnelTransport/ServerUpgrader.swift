@@ -35,6 +35,8 @@ package final class ServerUpgrader: TransportUser {
     package private(set) var transport: TransportHandler?
     /// permessage-deflate as it was agreed on, once the 101 is on its way.
     package private(set) var compression: PermessageDeflate?
+    /// Whether any byte of a request has come.
+    package private(set) var hasReceived = false
     private var handshake = ServerHandshake()
     private var delegate: (any UpgradeDelegate)?
     private var failure: UpgradeFailure?
@@ -52,6 +54,7 @@ package final class ServerUpgrader: TransportUser {
     package func transportIsReady() {}
 
     package func transport(received bytes: inout ByteBuffer) {
+        self.hasReceived = true
         guard self.failure == nil, let transport = self.transport, let delegate = self.delegate else { return }
         let request: RequestHead
         do {

@@ -131,7 +131,11 @@ import Testing
             let service = try stage.service()
             let server = try stage.server("--trusted-proxies", "127.0.0.1", "--tunnel-proxy-protocol", "auto")
             let tunnel = try stage.tunnel(server, to: [service.port])
-            for _ in 1...3 { try stage.visit(tunnel.port).close() }
+            for _ in 1...3 {
+                try stage.visit(tunnel.port).close()
+                // HAProxy leaves with a reset.
+                try stage.visit(tunnel.port).reset()
+            }
             let visitor = try stage.visit(tunnel.port)
             try visitor.send("PROXY UNKNOWN\r\nfirst")
             // The first that comes to the service is the first that sent something.
