@@ -9,7 +9,7 @@ public import TunnelTransport
 public struct DoctorCheck: Sendable {
     /// In the order in which they are looked at.
     public enum Name: String, Sendable {
-        case dns, tcp, proxy, tls, upgrade, authentication, ping, idle, throughput, service
+        case dns, tcp, proxy, tls, upgrade, authentication, ping, throughput, idle, service
     }
 
     public enum Outcome: Sendable {
@@ -69,12 +69,13 @@ public final class Doctor: Sendable {
         } else {
             self.skip([.tcp] + self.steps, because: "not reached")
         }
-        if failure == nil, let visit {
-            for step in [self.measureRoundTrip, self.stayIdle, self.measureThroughput] where failure == nil {
+        let steps = [(DoctorCheck.Name.ping, self.measureRoundTrip), (.throughput, self.measureThroughput), (.idle, self.stayIdle)]
+        for (name, step) in steps {
+            if failure == nil, let visit {
                 failure = await step(visit)
+            } else {
+                self.skip([name], because: "not reached")
             }
-        } else {
-            self.skip([.ping, .idle, .throughput], because: "not reached")
         }
         await visit?.leave()
         // The service is on the other side: it is looked at whatever the way to the server is like.

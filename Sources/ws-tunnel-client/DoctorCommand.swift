@@ -12,7 +12,7 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Checks the way to the server step by step, and says what to do about the first that fails.",
         discussion: """
             Give it the options of the client that does not work. It looks at DNS, TCP, the proxy, TLS, the upgrade, the \
-            key, the round trip, silence, throughput (for a few seconds, through a tunnel of its own) and the services of --expose.
+            key, the round trip, throughput (for a few seconds, through a tunnel of its own), silence and the services of --expose.
 
             The exit code is 0 if nothing failed, else that with which the client would end.
             """)

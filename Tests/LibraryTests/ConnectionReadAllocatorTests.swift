@@ -19,9 +19,8 @@ import Testing
             LoopScratch.current.give(read: buffer)
         }
         #expect(storage.count == 1)
-    }
 
-    @Test func `while somebody waits for small pieces, a read brings no more than passes quickly`() {
+        // While somebody waits for small pieces, a read brings no more than passes quickly.
         LoopScratch.current.payAttention()
         let buffer = LoopScratch.current.takeRead()
         #expect(buffer.readableBytes == 0 && buffer.writableBytes == TransportLimits.attentiveReadBytes)
