@@ -100,7 +100,7 @@ final class FrontDoor: UpgradeDelegate {
                 switch end {
                 case .endOfFile: .debug
                 case .failed: isSilent ? .debug : .notice
-                case .tls, .deadline, .closedHere: .notice
+                case .tls, .proxy, .deadline, .closedHere: .notice
                 }
             self.server.logger.log(
                 level: level, "a connection ended before it was a tunnel connection",

@@ -50,7 +50,10 @@ enum Laws {
         "ws-tunnel-server": Room(
             mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Intermediaries", "Yams"]),
         "ws-tunnel-client": Room(
-            mayImport: ["ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Intermediaries", "Yams", "Synchronization"]),
+            mayImport: [
+                "ArgumentParser", "Console", "Logging", "TunnelClient", "TunnelTransport", "Intermediaries", "Yams",
+                "Synchronization",
+            ]),
     ]
 
     /// What the protocol rooms may take from a module that holds more than they should see.
