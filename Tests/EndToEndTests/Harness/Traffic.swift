@@ -35,7 +35,7 @@ struct Traffic {
         try self.visitors.event("flowing")
     }
 
-    /// Waits until each stream has received so many bytes more.
+    /// Waits until each visitor has sent so many bytes more, and received as many.
     func carry(_ bytes: Int) throws { try self.order("carry \(bytes)", until: "carried") }
 
     /// Lets both directions of every stream fall silent, and waits until nothing is under way.

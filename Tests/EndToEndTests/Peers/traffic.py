@@ -16,7 +16,7 @@ was held up is made up for, so the rate holds on average. Both sides print one J
 and the visitor {"event": "flowing"} once bytes have come back on all of them. Other verdicts: "lost", "doubled", "damaged",
 "cut off", each with what was found where. On its standard input the visitor takes orders, one a line:
 
-    carry BYTES     {"event": "carried"} once all streams that are open have received so many more
+    carry BYTES     {"event": "carried"} once all streams that are open have sent so many more, and received as many
     rest            {"event": "resting"} once neither side has anything under way any more
     flow            goes on after that
 """
@@ -185,8 +185,10 @@ class Orders:
         for line in lines:
             order, *arguments = line.decode().split()
             if order == "carry":
-                goals = {stream: stream.received + int(arguments[0]) // BLOCK for stream in self.streams}
-                self.expect("carried", lambda stream, goals=goals: stream.received >= goals[stream])
+                more = int(arguments[0]) // BLOCK
+                goals = {stream: (stream.sent + more, stream.received + more) for stream in self.streams}
+                self.expect("carried", lambda stream, goals=goals: all(
+                    count >= goal for count, goal in zip((stream.sent, stream.received), goals[stream])))
             elif order == "rest":
                 for stream in self.streams:
                     stream.rest(now)
