@@ -214,7 +214,7 @@ final class ClientLink: TunnelConnectionDelegate {
         switch end {
         case .silence, .transport(.endOfFile), .transport(.failed):
             if let lesson = self.path.died(after: connection.quiet) { self.session.learned(lesson) }
-        case .transport, .closedByPeer, .violation, .closedHere: break
+        case .transport, .closedByPeer, .violation, .malformed, .closedHere: break
         }
     }
 

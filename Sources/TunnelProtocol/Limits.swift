@@ -95,6 +95,9 @@ package enum Limits {
         package static let acknowledgedBytes = 256 * 1024
         package static let acknowledgedFrames: UInt64 = 1_024
 
+        /// The last bytes of a DATA frame in part: as many as a Close has at most (RFC 6455 §5.5: 2 of header, 4 of mask, 125).
+        package static let withheldBytes = 131
+
         /// Links of one session.
         package static let links: UInt64 = 8
 

@@ -62,6 +62,7 @@ package final class Link {
     private var brought = 0
     /// The stream of that frame.
     private var unfinished: StreamID?
+    private var withheld: WithheldBytes
     /// What the peer has been told of `received`, and the bytes since then.
     private var receivedTold: UInt64 = 0
     private var bytesUntold = 0
@@ -73,12 +74,14 @@ package final class Link {
     ///   - isResumable: Whether what is sent is kept until the peer has it.
     ///   - budget: The session's.
     package init(
-        role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true, budget: MemoryBudget
+        role: Role, terms: Frame.Terms, peerTerms: Frame.Terms, isResumable: Bool = true, budget: MemoryBudget,
+        withheldBytes: Int = Limits.Implementation.withheldBytes
     ) {
         self.role = role
         self.budget = budget
         self.terms = terms
         self.peerTerms = peerTerms
+        self.withheld = WithheldBytes(most: withheldBytes)
         self.replay = ReplayBuffer(keeps: isResumable, budget: budget)
         self.nextStream = role == .client ? 1 : 2
     }
@@ -93,6 +96,7 @@ package final class Link {
     /// The connection is gone. What it had begun to bring comes again.
     package func suspend() {
         self.brought = 0
+        self.withheld.forget()
     }
 
     /// Whether a peer that says so can have received so many frames, and the rest can be sent again.
@@ -112,6 +116,7 @@ package final class Link {
     package func resume(peerReceived count: UInt64) throws(PeerViolation) -> Int {
         let repeated = try self.replay.rewind(to: count)
         self.brought = 0
+        self.withheld.forget()
         // The greeting said it.
         self.told()
         return repeated
@@ -246,21 +251,25 @@ package final class Link {
     /// Part of a DATA frame. Of a frame that an earlier connection had brought in part, that part is left out.
     private func receive(_ bytes: ByteBuffer, on id: StreamID, isLast: Bool) throws(PeerViolation) {
         guard self.unfinished == nil || self.unfinished == id else { throw Self.notRepeated }
-        var bytes = bytes
-        let count = bytes.readableBytes
-        let known = min(count, self.handedOn - self.brought)
-        self.brought += count
-        if known > 0 { bytes.moveReaderIndex(forwardBy: known) }
-        self.handedOn = max(self.handedOn, self.brought)
         self.unfinished = id
-        self.bytesUntold += count
-        try self.receive(bytes, on: id)
+        for part in self.withheld.receive(bytes, isLast: isLast) { try self.handOn(part, on: id) }
         guard isLast else { return }
         guard self.brought == self.handedOn else { throw Self.notRepeated }
         self.brought = 0
         self.handedOn = 0
         self.unfinished = nil
         self.received += 1
+    }
+
+    private func handOn(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
+        var bytes = bytes
+        let count = bytes.readableBytes
+        let known = min(count, self.handedOn - self.brought)
+        self.brought += count
+        if known > 0 { bytes.moveReaderIndex(forwardBy: known) }
+        self.handedOn = max(self.handedOn, self.brought)
+        self.bytesUntold += count
+        try self.receive(bytes, on: id)
     }
 
     private func requireNothingUnfinished() throws(PeerViolation) {

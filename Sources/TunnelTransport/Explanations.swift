@@ -36,16 +36,17 @@ extension ConnectionEnd {
         case .transport(let end): end.explanation
         case .closedByPeer(let code, let reason):
             reason.isEmpty ? "the peer closed the WebSocket (code \(code.map { "\($0)" } ?? "none"))" : reason.printable
-        case .violation(let rule): "the peer broke the protocol: \(rule)"
+        case .violation(let rule), .malformed(let rule): "the peer broke the protocol: \(rule)"
         case .silence(let duration): "nothing was heard for \(duration.wholeMilliseconds / 1_000) s"
         case .closedHere: "closed"
         }
     }
 
-    /// Whether the session may go on with another connection: not once its peer has taken leave, or has broken a rule.
+    /// Whether the session may go on with another connection: not once its peer has taken leave, or has broken a rule of the
+    /// tunnel's; those of the WebSocket may have been broken in between.
     package var leavesSession: Bool {
         switch self {
-        case .transport, .silence, .closedHere: true
+        case .transport, .silence, .malformed, .closedHere: true
         case .closedByPeer(let code, _): code.map { $0 != .normalClosure && !(4_400..<4_500).contains($0.rawValue) } ?? true
         case .violation: false
         }
@@ -54,7 +55,7 @@ extension ConnectionEnd {
     /// Whether somebody did what they must not do.
     package var isFault: Bool {
         switch self {
-        case .violation, .transport(.tls): true
+        case .violation, .malformed, .transport(.tls): true
         case .transport, .closedByPeer, .silence, .closedHere: false
         }
     }

@@ -11,6 +11,9 @@ package enum ConnectionEnd: Error, Sendable {
     case closedByPeer(CloseCode?, reason: String)
     /// The peer broke a rule; the text says which.
     case violation(String)
+    /// What came is no WebSocket, by the rule that the text says. The peer need not be to blame: some load balancers write a
+    /// Close of their own wherever the connection stands.
+    case malformed(String)
     /// Nothing came from the peer for so long.
     case silence(Duration)
     case closedHere
@@ -189,7 +192,7 @@ package final class TunnelConnection: TransportUser {
         } catch {
             // What came before the violation is still good.
             self.receiveEvents(now)
-            self.finish(.violation(error.sentence), error.closeCode, error.sentence)
+            self.finish(.malformed(error.sentence), error.closeCode, error.sentence)
             return
         }
         self.receiveEvents(now)
@@ -235,7 +238,7 @@ package final class TunnelConnection: TransportUser {
                     self.finish(end, code ?? .normalClosure, "")
                 }
             case .violation(let violation):
-                self.finish(.violation(violation.sentence), violation.closeCode, violation.sentence)
+                self.finish(.malformed(violation.sentence), violation.closeCode, violation.sentence)
             }
         }
     }

@@ -7,14 +7,14 @@ import Testing
 struct LinkResumptionTests {
     private static let stream = StreamID(2)
 
-    private static func link(_ role: Link.Role, window: UInt64 = 1_000, budget: MemoryBudget = MemoryBudget()) -> Link {
+    private static func link(_ role: Link.Role, window: UInt64 = 1_000, budget: MemoryBudget = MemoryBudget(), withheld: Int = 0) -> Link {
         let terms = Frame.Terms(initialWindow: window, streams: 100)
-        return Link(role: role, terms: terms, peerTerms: terms, budget: budget)
+        return Link(role: role, terms: terms, peerTerms: terms, budget: budget, withheldBytes: withheld)
     }
 
     /// A client to which the server has opened stream 2, with one frame received.
-    private static func client(window: UInt64 = 1_000) throws -> Link {
-        let link = link(.client, window: window)
+    private static func client(window: UInt64 = 1_000, withheld: Int = 0) throws -> Link {
+        let link = link(.client, window: window, withheld: withheld)
         try link.receive(.frame(.open(Frame.Open(stream: stream, tunnel: TunnelNumber(1), visitor: nil))))
         _ = link.nextEvent()
         return link
@@ -89,6 +89,27 @@ struct LinkResumptionTests {
         #expect(link.outbound() == [
             .frame(.opened(Self.stream)), .data(Self.stream, Self.bytes(0..<5)), .frame(.finish(Self.stream)),
         ])
+    }
+
+    @Test(arguments: 1...12)
+    func `the last bytes of a frame that was cut off are not handed on, whoever wrote them`(cut: Int) throws {
+        let link = try Self.client(withheld: 4)
+        func received() -> [UInt8] {
+            var bytes: [UInt8] = []
+            while let event = link.nextEvent() { if case .data(_, let part) = event { bytes += part.readableBytesView } }
+            return bytes
+        }
+        for byte in 0..<cut { try link.receive(Self.data(byte..<byte + 1, isLast: false)) }
+        // A load balancer's Close, in the middle of the frame.
+        try link.receive(.data(Self.stream, ByteBuffer(bytes: [0x88, 0x02, 0x03, 0xE9]), isLast: false))
+        let before = received()
+        #expect(before == Array(0..<UInt8(cut)))
+        link.suspend()
+        _ = try link.resume(peerReceived: 0)
+        try link.receive(Self.data(0..<13, isLast: false))
+        try link.receive(Self.data(13..<20, isLast: true))
+        #expect(before + received() == Array(0..<20))
+        #expect(link.received == 2)
     }
 
     // MARK: What comes again

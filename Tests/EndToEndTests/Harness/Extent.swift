@@ -12,6 +12,10 @@ enum Extent {
     static let rsyncMegabytes = Self.number("WS_TUNNEL_RSYNC_MB", 20)
     /// `WS_TUNNEL_READERS=200`: how many streams are never read.
     static let stalledReaders = Self.number("WS_TUNNEL_READERS", 50)
+    /// `WS_TUNNEL_BALANCER_MB=100`: what each visitor carries each way through a load balancer, in mebibytes.
+    static let balancerMebibytes = Self.number("WS_TUNNEL_BALANCER_MB", 8)
+    /// `WS_TUNNEL_BALANCER_IDLE_SECONDS=60`: how long nobody says anything behind a load balancer that cuts after ten.
+    static let balancerIdleSeconds = Self.number("WS_TUNNEL_BALANCER_IDLE_SECONDS", 12)
 
     private static func number(_ variable: String, _ usual: Int) -> Int {
         ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? usual

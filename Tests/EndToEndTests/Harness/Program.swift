@@ -35,6 +35,8 @@ final class Program: @unchecked Sendable {
     private var openStreams = 2
     private var exited: Exit?
     private var input: Int32?
+    /// What `end` ends it with. One that has processes of its own is asked, so that it takes them along.
+    var lastSignal = SIGKILL
 
     /// - Parameters:
     ///   - entrance: A command that runs the program, such as `ip netns exec NAME`.
@@ -137,6 +139,10 @@ final class Program: @unchecked Sendable {
     /// Ends it now, and waits for that.
     func end() {
         self.closeInput()
+        if self.lastSignal != SIGKILL {
+            self.signal(self.lastSignal)
+            _ = try? self.wait("its end", Patience.usual) { self.exited }
+        }
         self.signal(SIGKILL)
         _ = try? self.wait("its end", Patience.usual) { self.exited }
     }

@@ -100,6 +100,20 @@ final class Stage {
         return program
     }
 
+    /// Starts a program that has processes of its own; none of them outlives the test, or a test run that crashes.
+    func startFamily(_ executable: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Program {
+        let path = try Toolchain.find(executable)
+        #if os(Linux)
+        // Killed, it would leave them behind.
+        let program = try self.start(
+            "setpriv", ["--pdeathsig", "TERM", "--", path] + arguments, environment: environment)
+        #else
+        let program = try self.start(path, arguments, environment: environment)
+        #endif
+        program.lastSignal = SIGTERM
+        return program
+    }
+
     /// Runs a program to its end; throws when its exit code is not 0.
     @discardableResult
     func run(_ executable: String, _ arguments: String..., within limit: TimeInterval = Patience.usual) throws -> Program {

@@ -35,10 +35,35 @@ struct Traffic {
         try self.visitors.event("flowing")
     }
 
+    /// Waits until each visitor has sent so many bytes more, and received as many.
+    func carry(_ bytes: Int) throws { try self.order("carry \(bytes)", until: "carried") }
+
+    /// Lets both directions of every stream fall silent, and waits until nothing is under way.
+    func rest() throws { try self.order("rest", until: "resting") }
+
+    /// Goes on after a rest.
+    func flow() throws { try self.visitors.write("flow\n") }
+
+    private func order(_ order: String, until event: String) throws {
+        let mark = self.visitors.mark
+        try self.visitors.write("\(order)\n")
+        try self.visitors.event(event, since: mark, within: Patience.long)
+    }
+
+    /// What the visitors saw of it.
+    struct Figures: Sendable {
+        /// By the stream that had the least.
+        let sent: Int
+        let received: Int
+        /// The longest time that a stream heard nothing although it was not resting, in milliseconds.
+        let silence: Int
+    }
+
     /// Lets every stream end in order.
     ///
     /// - Throws: When a byte was lost, doubled or damaged anywhere, or a stream was cut off.
-    func finish() throws {
+    @discardableResult
+    func finish() throws -> Figures {
         self.visitors.closeInput()
         for (program, mark) in [(self.visitors, 0), (self.service, self.mark)] {
             try eventually("\(self.streams) streams do not end", within: Patience.long) {
@@ -51,5 +76,9 @@ struct Traffic {
                 throw Failure("\(bad.count) of \(self.streams) streams at the \(side): \(Set(words).sorted())")
             }
         }
+        let ends = self.visitors.events("stream")
+        return Figures(
+            sent: ends.compactMap { $0.number("sent") }.min() ?? 0, received: ends.compactMap { $0.number("received") }.min() ?? 0,
+            silence: ends.compactMap { $0.number("silence") }.max() ?? 0)
     }
 }
