@@ -142,7 +142,7 @@ final class ServerLink: TunnelConnectionDelegate {
         guard end.leavesSession, window > .zero, self.session.mayBeResumed else {
             return self.session.linkEnded(self, because: end.explanation, isFault: end.isFault)
         }
-        self.session.linkSuspended(self, because: end.explanation)
+        self.session.linkSuspended(self, because: end.explanation, isFault: end.isFault)
         self.expiry = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(window.wholeNanoseconds)) {
             self.session.linkEnded(self, because: "the client did not come back", isFault: false)
         }

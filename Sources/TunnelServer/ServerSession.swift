@@ -211,11 +211,11 @@ final class ServerSession: LinkDelegate {
 
     // MARK: The links
 
-    func linkSuspended(_ link: ServerLink, because reason: String) {
+    func linkSuspended(_ link: ServerLink, because reason: String, isFault: Bool) {
         self.server.count { $0.pauses += 1 }
         self.linksChanged()
-        self.logger.info(
-            "lost a connection; the session waits for its client",
+        self.logger.log(
+            level: isFault ? .notice : .info, "lost a connection; the session waits for its client",
             metadata: ["reason": "\(reason)", "streams": "\(link.driver.streamCount)"])
         self.server.emit(
             .clientPaused(session: "\(self.id)", streams: link.driver.streamCount, reason: reason))

@@ -17,6 +17,14 @@ package enum ConnectionEnd: Error, Sendable {
     /// Nothing came from the peer for so long.
     case silence(Duration)
     case closedHere
+
+    /// Limits and policy are the peer's to keep; bytes that make no sense may have been put in on the way.
+    init(_ violation: WebSocketViolation) {
+        switch violation.closeCode {
+        case .protocolError, .invalidFramePayloadData: self = .malformed(violation.sentence)
+        default: self = .violation(violation.sentence)
+        }
+    }
 }
 
 /// What a role does with a connection. All calls come on the connection's event loop.
@@ -192,7 +200,7 @@ package final class TunnelConnection: TransportUser {
         } catch {
             // What came before the violation is still good.
             self.receiveEvents(now)
-            self.finish(.malformed(error.sentence), error.closeCode, error.sentence)
+            self.finish(ConnectionEnd(error), error.closeCode, error.sentence)
             return
         }
         self.receiveEvents(now)
@@ -238,7 +246,7 @@ package final class TunnelConnection: TransportUser {
                     self.finish(end, code ?? .normalClosure, "")
                 }
             case .violation(let violation):
-                self.finish(.malformed(violation.sentence), violation.closeCode, violation.sentence)
+                self.finish(ConnectionEnd(violation), violation.closeCode, violation.sentence)
             }
         }
     }
