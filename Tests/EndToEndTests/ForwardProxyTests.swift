@@ -266,7 +266,7 @@ struct ForwardProxyTests {
             proxy.program.end()
             let strict = try ForwardProxy(
                 on: stage, peer: "answer", "HTTP/1.1 407 Denied\\r\\nProxy-Authenticate: Basic realm=x\\r\\n\\r\\n", port: proxy.port)
-            let paused = try client.event("paused", within: Patience.long) { $0["message"]?.contains("407") == true }
+            let paused = try client.event("paused", within: Patience.long) { $0["message"]?.contains("answered 407") == true }
             #expect(try #require(paused.number("retryInMilliseconds")) >= 30_000)
             #expect(strict.program.count(ofLinesContaining: "asked for") <= 1)
             #expect(client.isRunning)
