@@ -110,30 +110,15 @@ import Testing
     func `through squid and HAProxy, what one telnet peer types, the others read`() throws {
         try Stage.run { stage in
             let address = try #require(ForwardProxy.machineAddress)
-            let port = try stage.freePort()
-            let broker = try stage.start("ncat", ["-v", "--broker", "--listen", "127.0.0.1", "\(port)"])
-            try broker.line(containing: "Listening on 127.0.0.1:\(port)")
+            let (port, broker) = try stage.broker()
             let balancer = try ExampleBalancer(
                 .init(product: .haproxy, way: .terminate), host: (address, address), on: stage)
             let squid = try ForwardProxy.squid(on: stage, to: balancer.port)
             let client = try balancer.client(to: port, ["--proxy", "http://user:p%40ss%3Aw0rd@\(squid.authority)"])
             let tunnel = try client.event("tunnel").port("url")
             try client.line(containing: "connected", "proxy=")
-            let peers = try (1...3).map { number in
-                let peer = try stage.start("telnet", ["127.0.0.1", "\(tunnel)"], opensInput: true)
-                try peer.line(containing: "Escape character")
-                try eventually("peer \(number) does not reach the broker") {
-                    broker.count(ofLinesContaining: "Connection from 127.0.0.1:") == number
-                }
-                return peer
-            }
-            for (number, speaker) in peers.enumerated() {
-                let words = "peer \(number) says hello"
-                try speaker.write("\(words)\r\n")
-                for listener in peers where listener !== speaker { try listener.line(containing: words) }
-                // A reload of HAProxy in between is not noticed.
-                if number == 0 { try balancer.reload() }
-            }
+            // A reload of HAProxy in between is not noticed.
+            try stage.talk(by: tunnel, broker) { try balancer.reload() }
         }
     }
 

@@ -5,24 +5,9 @@ import Testing
 @Suite struct MainJobTests {
     @Test func `what one telnet peer types, the others read`() throws {
         try Stage.run { stage in
-            let port = try stage.freePort()
-            let broker = try stage.start("ncat", ["-v", "--broker", "--listen", "127.0.0.1", "\(port)"])
-            try broker.line(containing: "Listening on 127.0.0.1:\(port)")
+            let (port, broker) = try stage.broker()
             let tunnel = try stage.tunnel(to: port)
-            let peers = try (1...3).map { number in
-                let peer = try stage.start("telnet", ["127.0.0.1", "\(tunnel.port)"], opensInput: true)
-                try peer.line(containing: "Escape character")
-                try eventually("peer \(number) does not reach the broker") {
-                    broker.count(ofLinesContaining: "Connection from 127.0.0.1:") == number
-                }
-                return peer
-            }
-            for (number, speaker) in peers.enumerated() {
-                let words = "peer \(number) says hello"
-                try speaker.write("\(words)\r\n")
-                for listener in peers where listener !== speaker { try listener.line(containing: words) }
-                #expect(speaker.count(ofLinesContaining: words) == 0, "nobody hears an echo")
-            }
+            try stage.talk(by: tunnel.port, broker)
         }
     }
 

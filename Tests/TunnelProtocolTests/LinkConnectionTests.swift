@@ -41,6 +41,21 @@ struct LinkConnectionTests {
         hex("20 01 01"), hex("22 01 00"), hex("23 01"), hex("3f"),
     ]
 
+    /// - Parameter expected: Seconds between a server's first two PINGs, and after which it takes a silent client for dead.
+    @Test(arguments: [(nil, 20.0, 45.0), (5_000, 20, 45), (80_000, 80, 180), (600_000, 600, 1_350), (Varint.maximum, 600, 1_350)])
+    func `a client may ask for rarer PINGs, within bounds`(milliseconds: UInt64?, interval: Double, patience: Double) throws {
+        var server = Self.server()
+        var hello = Self.hello
+        hello.pingIntervalMilliseconds = milliseconds
+        _ = try server.receive(.hello(hello))
+        server.welcome(Self.welcome)
+        #expect(server.timeReached(now: .at(0), jitter: 0) == .ping(1))
+        #expect(server.timeReached(now: .at(interval - 0.1), jitter: 0) == .wait)
+        #expect(server.timeReached(now: .at(interval), jitter: 0) == .ping(2))
+        #expect(server.timeReached(now: .at(patience - 0.1), jitter: 0) != .dead(silence: .seconds(patience - 0.1)))
+        #expect(server.timeReached(now: .at(patience), jitter: 0) == .dead(silence: .seconds(patience)))
+    }
+
     @Test func `a client greets first, and is established by WELCOME`() throws {
         var client = LinkConnection(hello: Self.hello, keepalive: Self.keepalive())
         #expect(client.hasOutbound)
