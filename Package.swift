@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
@@ -39,13 +40,20 @@ let package = Package(
         .target(
             name: "Intermediaries", dependencies: [nioCore, "TunnelProtocol", "WebSocketProtocol"], swiftSettings: strict),
         .target(
+            name: "HTTPMessages", dependencies: ["OpenSSL", "TunnelProtocol", "Intermediaries", nioCore, nioHTTP1],
+            swiftSettings: strict),
+        .target(
             name: "TunnelTransport",
             dependencies: [
                 "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore, nioPosix, logging, collections,
             ],
             swiftSettings: strict),
-        .target(name: "TunnelServer", dependencies: ["TunnelTransport", "Intermediaries", nioCore, nioPosix, logging], swiftSettings: strict),
-        .target(name: "TunnelClient", dependencies: ["TunnelTransport", "Intermediaries", nioCore, nioPosix, logging], swiftSettings: strict),
+        .target(
+            name: "TunnelServer", dependencies: ["TunnelTransport", "Intermediaries", "HTTPMessages", nioCore, nioPosix, nioHTTP1, logging],
+            swiftSettings: strict),
+        .target(
+            name: "TunnelClient", dependencies: ["TunnelTransport", "Intermediaries", "HTTPMessages", nioCore, nioPosix, nioHTTP1, logging],
+            swiftSettings: strict),
         .systemLibrary(name: "CAllocator"),
         .target(
             name: "Console",
@@ -63,10 +71,11 @@ let package = Package(
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "IntermediariesTests", dependencies: ["Intermediaries", "TunnelProtocol", "WebSocketProtocol", nioCore], swiftSettings: strict),
+        .testTarget(name: "HTTPMessagesTests", dependencies: ["HTTPMessages", "Intermediaries", "TunnelProtocol", nioCore, nioHTTP1], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
         .target(
-            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore], path: "Tests/FuzzTargets",
+            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioHTTP1], path: "Tests/FuzzTargets",
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(

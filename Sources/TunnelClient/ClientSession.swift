@@ -326,7 +326,7 @@ final class ClientSession: LinkDelegate {
         case .unlisten(let number):
             self.tunnels[number]?.isOpen = false
             self.logger.warning("the server closed a tunnel", metadata: ["tunnel": "\(number)"])
-        case .connected, .data, .finished, .reset, .sendable, .listen: break
+        case .connected, .data, .finished, .reset, .sendable, .listen, .health: break
         }
     }
 

@@ -195,7 +195,7 @@ private final class DoctorGuest: TunnelConnectionDelegate, LinkDelegate {
         case .opened(let open):
             guard let connector else { return link.reset(open.stream, .refused) }
             connector.connect(open, of: link) { _ in }
-        case .connected, .data, .finished, .reset, .sendable, .listen, .unlisten: break
+        case .connected, .data, .finished, .reset, .sendable, .listen, .unlisten, .health: break
         }
     }
 

@@ -1,3 +1,5 @@
+package import struct NIOCore.ByteBuffer
+
 /// One frame: one binary message of the WebSocket.
 ///
 ///     0x00 ... 0x0F   the connection's own: neither numbered nor replayed
@@ -19,6 +21,8 @@ package enum Frame: Equatable, Sendable {
     indirect case listening(Listening)
     indirect case refused(Refused)
     case unlisten(TunnelNumber)
+    /// Whether a tunnel's service is well, as far as its client knows.
+    case health(TunnelNumber, isWell: Bool)
 
     indirect case open(Open)
     case opened(StreamID)
@@ -130,16 +134,29 @@ package enum Frame: Equatable, Sendable {
         package var portIsRequired: Bool
         /// What the user calls it; for logs.
         package var label: String
+        /// For a tunnel with a name: a label below the server's domain, or with dots a whole host name; empty for any.
+        package var hostname: String
+        /// Whether any other name will do when that one is not free.
+        package var hostnameIsRequired: Bool
+        /// Clients that give the same group share one name; empty: it is this client's alone.
+        package var group: String
+        /// Whom the server lets pass, in the encoding of the room that knows HTTP; `nil`: everybody.
+        package var policy: ByteBuffer?
 
         package init(
             tunnel: TunnelNumber, kind: TunnelKind, port: UInt16? = nil, portIsRequired: Bool = false,
-            label: String = ""
+            label: String = "", hostname: String = "", hostnameIsRequired: Bool = false, group: String = "",
+            policy: ByteBuffer? = nil
         ) {
             self.tunnel = tunnel
             self.kind = kind
             self.port = port
             self.portIsRequired = portIsRequired
             self.label = label
+            self.hostname = hostname
+            self.hostnameIsRequired = hostnameIsRequired
+            self.group = group
+            self.policy = policy
         }
     }
 
@@ -153,6 +170,10 @@ package enum Frame: Equatable, Sendable {
 
         /// TCP connections to a port of the tunnel's own.
         package static let tcp = TunnelKind(rawValue: 0)
+        /// HTTP requests for a host name; its streams carry messages instead of a visitor's bytes.
+        package static let http = TunnelKind(rawValue: 1)
+        /// TLS connections whose ClientHello asks for a host name; they pass through as they are.
+        package static let tls = TunnelKind(rawValue: 2)
     }
 
     /// The server opened the tunnel.
@@ -214,6 +235,7 @@ enum FrameType {
     static let listening: UInt8 = 0x11
     static let refused: UInt8 = 0x12
     static let unlisten: UInt8 = 0x13
+    static let health: UInt8 = 0x14
 
     static let open: UInt8 = 0x20
     static let opened: UInt8 = 0x21

@@ -22,6 +22,10 @@ extension Frame {
         case FrameType.refused: self = .refused(try Refused(decoding: &buffer))
         case FrameType.unlisten: self = .unlisten(TunnelNumber(try buffer.need("UNLISTEN")))
 
+        case FrameType.health:
+            let tunnel = TunnelNumber(try buffer.need("HEALTH"))
+            self = .health(tunnel, isWell: try buffer.need("HEALTH") == 0)
+
         case FrameType.open: self = .open(try Open(decoding: &buffer))
         case FrameType.opened: self = .opened(StreamID(try buffer.need("OPENED")))
         case FrameType.finish: self = .finish(StreamID(try buffer.need("FIN")))
@@ -82,7 +86,10 @@ extension Frame.Listen {
         let parameters = try Parameters(reading: &buffer, of: "LISTEN")
         self.init(
             tunnel: tunnel, kind: kind, port: try parameters.port(.port),
-            portIsRequired: parameters.has(.portIsRequired), label: try parameters.text(.label))
+            portIsRequired: parameters.has(.portIsRequired), label: try parameters.text(.label),
+            hostname: try parameters.text(.hostname), hostnameIsRequired: parameters.has(.hostnameIsRequired),
+            group: try parameters.text(.group),
+            policy: try parameters.bytes(.policy, upTo: Limits.Specification.policyBytes))
     }
 }
 

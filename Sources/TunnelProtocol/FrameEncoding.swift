@@ -46,6 +46,10 @@ extension Frame {
             if let port = listen.port { buffer.writeParameter(.port, varint: UInt64(port)) }
             if listen.portIsRequired { buffer.writeParameter(.portIsRequired) }
             buffer.writeParameter(.label, text: listen.label)
+            buffer.writeParameter(.hostname, text: listen.hostname)
+            if listen.hostnameIsRequired { buffer.writeParameter(.hostnameIsRequired) }
+            buffer.writeParameter(.group, text: listen.group)
+            if let policy = listen.policy { buffer.writeParameter(.policy, policy) }
         case .listening(let listening):
             buffer.writeInteger(FrameType.listening)
             buffer.writeVarint(listening.tunnel.value)
@@ -60,6 +64,10 @@ extension Frame {
         case .unlisten(let tunnel):
             buffer.writeInteger(FrameType.unlisten)
             buffer.writeVarint(tunnel.value)
+        case .health(let tunnel, let isWell):
+            buffer.writeInteger(FrameType.health)
+            buffer.writeVarint(tunnel.value)
+            buffer.writeVarint(isWell ? 0 : 1)
 
         case .open(let open):
             buffer.writeInteger(FrameType.open)

@@ -19,6 +19,9 @@ package enum Limits {
         /// Bytes of an agent name, a client id, a tunnel's label, a URL or a message: one line of a log.
         package static let textBytes = 512
 
+        /// Bytes of a tunnel's policy: some hundred networks, and some dozen credentials. It leaves room for everything else in LISTEN.
+        package static let policyBytes = 8_192
+
         /// The longest time between two PINGs that a client may ask for: a dead one is then noticed after 22.5 minutes.
         package static let pingIntervalMilliseconds: UInt64 = 600_000
 

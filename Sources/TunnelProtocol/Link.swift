@@ -28,6 +28,7 @@ package final class Link {
         indirect case listening(Frame.Listening)
         indirect case refused(Frame.Refused)
         case unlisten(TunnelNumber)
+        case health(TunnelNumber, isWell: Bool)
     }
 
     package enum Outbound: Equatable, Sendable {
@@ -321,6 +322,7 @@ package final class Link {
             guard self.role == .client else { throw PeerViolation(.unexpectedFrame, "REFUSED from a client") }
             self.events.append(.refused(refused))
         case .unlisten(let tunnel): self.events.append(.unlisten(tunnel))
+        case .health(let tunnel, let isWell): self.events.append(.health(tunnel, isWell: isWell))
         case .hello, .welcome, .acknowledgement, .ping, .pong, .goAway:
             preconditionFailure("a connection's frame reached its link")
         }

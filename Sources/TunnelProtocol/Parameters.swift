@@ -24,6 +24,10 @@ enum ParameterKey: UInt64 {
     case tunnelID = 0x13
     case url = 0x14
     case message = 0x15
+    case hostname = 0x16
+    case hostnameIsRequired = 0x17
+    case group = 0x18
+    case policy = 0x19
 
     case visitor = 0x20
     case destination = 0x21
@@ -77,6 +81,12 @@ extension ByteBuffer {
             self.writeOpaque(bytes)
         }
         self.writeInteger(value.port)
+    }
+
+    mutating func writeParameter(_ key: ParameterKey, _ value: ByteBuffer) {
+        self.writeVarint(key.rawValue)
+        self.writeVarint(UInt64(value.readableBytes))
+        self.writeImmutableBuffer(value)
     }
 
     mutating func writeParameters(_ terms: Frame.Terms) {
@@ -134,6 +144,13 @@ struct Parameters {
             !text.unicodeScalars.contains(where: \.isControl)
         else { throw self.malformed(key) }
         return text
+    }
+
+    /// - Parameter limit: Of its bytes.
+    func bytes(_ key: ParameterKey, upTo limit: Int) throws(PeerViolation) -> ByteBuffer? {
+        guard let bytes = self.bytes(key) else { return nil }
+        guard bytes.readableBytes <= limit else { throw self.malformed(key) }
+        return bytes
     }
 
     func opaque(_ key: ParameterKey) throws(PeerViolation) -> Opaque16? {

@@ -252,7 +252,7 @@ final class ServerSession: LinkDelegate {
         case .opened(let open):
             // Clients open no streams yet; a later version may, and is told that this server does not take them.
             link.reset(open.stream, .noSuchTunnel)
-        case .connected, .data, .finished, .reset, .sendable, .listening, .refused: break
+        case .connected, .data, .finished, .reset, .sendable, .listening, .refused, .health: break
         }
     }
 

@@ -3,13 +3,13 @@ package import TunnelProtocol
 
 /// What a role does with the streams and tunnels of a link. All calls come on the link's event loop.
 package protocol LinkDelegate: AnyObject {
-    /// Anything but the bytes and ends of streams, which go to their sockets.
+    /// Anything but the bytes and ends of streams, which go to its end here.
     func link(_ link: LinkDriver, received event: Link.Event)
     /// A stream is gone.
     func linkStreamEnded(_ link: LinkDriver)
 }
 
-/// A link on its event loop: joins the multiplexer to the sockets of its streams. Link, connection and sockets share the
+/// A link on its event loop: joins the multiplexer to the ends of its streams. Link, connection and sockets share the
 /// loop, so nothing here locks or hops.
 ///
 ///     suspended ──attach()──▶ carried ──connection gone, detach()──▶ suspended ──end()──▶ ended: its streams are reset
@@ -17,8 +17,8 @@ package protocol LinkDelegate: AnyObject {
 package final class LinkDriver {
     package let eventLoop: any EventLoop
     private let link: Link
-    private var sockets: [StreamID: StreamSocket] = [:]
-    private var touched: [StreamSocket] = []
+    private var ends: [StreamID: any StreamEnd] = [:]
+    private var touched: [any StreamEnd] = []
     private var connection: TunnelConnection?
     private var delegate: (any LinkDelegate)?
     private var isDraining = false
@@ -36,13 +36,13 @@ package final class LinkDriver {
         self.delegate = delegate
     }
 
-    package var streamCount: Int { self.sockets.count }
+    package var streamCount: Int { self.ends.count }
 
     /// Called whenever there is no stream, and nothing left to say.
     package var whenQuiet: (() -> Void)?
 
-    /// Whether there is no stream, and nothing left to say. A stream whose socket is done may still have bytes here.
-    package var isQuiet: Bool { self.sockets.isEmpty && self.link.streamCount == 0 && !self.link.hasOutbound }
+    /// Whether there is no stream, and nothing left to say. A stream whose end is done may still have bytes here.
+    package var isQuiet: Bool { self.ends.isEmpty && self.link.streamCount == 0 && !self.link.hasOutbound }
 
     func checkQuiet() {
         guard let whenQuiet = self.whenQuiet, self.isQuiet else { return }
@@ -81,9 +81,9 @@ package final class LinkDriver {
         self.connection = nil
         self.delegate = nil
         self.whenQuiet = nil
-        let sockets = self.sockets.values
-        self.sockets = [:]
-        for socket in sockets { socket.linkEnded() }
+        let ends = self.ends.values
+        self.ends = [:]
+        for end in ends { end.linkEnded() }
         self.link.end()
     }
 
@@ -95,55 +95,59 @@ package final class LinkDriver {
 
     // MARK: Streams
 
-    /// A visitor arrived: opens a stream for its socket.
-    func open(_ socket: StreamSocket, tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint?) -> StreamID? {
+    /// A visitor arrived: opens a stream.
+    ///
+    /// - Returns: `nil` when the link takes no more streams, or has ended.
+    package func open(_ end: any StreamEnd, tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint?) -> StreamID? {
         guard self.delegate != nil,
             let id = self.link.open(tunnel: tunnel, visitor: visitor, destination: destination)
         else { return nil }
-        self.sockets[id] = socket
+        self.ends[id] = end
         self.linkChanged()
         return id
     }
 
-    /// Joins a stream that the peer opened to a socket that is still being connected.
-    package func join(_ socket: StreamSocket, to id: StreamID) {
-        self.sockets[id] = socket
+    /// Joins a stream that the peer opened to its end here.
+    package func join(_ end: any StreamEnd, to id: StreamID) {
+        self.ends[id] = end
     }
 
     /// Refuses a stream that the peer opened.
     package func reset(_ id: StreamID, _ code: ResetCode) {
         self.link.reset(id, code)
-        self.socketClosed(id)
+        self.closed(id)
         self.linkChanged()
     }
 
-    func connected(_ id: StreamID) {
+    /// The end of a stream that the peer opened stands.
+    package func connected(_ id: StreamID) {
         self.link.connected(id)
         self.linkChanged()
     }
 
-    /// - Returns: Whether the stream takes more; if not, the socket's `resumeReading` will say when it does.
-    func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
+    /// - Returns: Whether the stream takes more; if not, the end's `resumeSending` will say when it does.
+    package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
         self.link.send(bytes, on: id)
     }
 
     /// To be called after `send`, once its answer is noted: it may flush, and so make the stream take bytes again.
-    func sent() {
-        self.connection?.pieceQueued(isAlone: self.sockets.count == 1)
+    package func sent() {
+        self.connection?.pieceQueued(isAlone: self.ends.count == 1)
     }
 
-    func finish(_ id: StreamID) {
+    package func finish(_ id: StreamID) {
         self.link.finish(id)
         self.linkChanged()
     }
 
-    func taken(_ count: Int, from id: StreamID, now: Instant) {
+    package func taken(_ count: Int, from id: StreamID, now: Instant) {
         self.link.taken(count, from: id, now: now)
         if self.link.hasOutbound { self.linkChanged() }
     }
 
-    func socketClosed(_ id: StreamID) {
-        guard self.sockets.removeValue(forKey: id) != nil else { return }
+    /// The end of a stream is done with it.
+    package func closed(_ id: StreamID) {
+        guard self.ends.removeValue(forKey: id) != nil else { return }
         self.delegate?.linkStreamEnded(self)
         self.checkQuiet()
     }
@@ -176,27 +180,27 @@ package final class LinkDriver {
         self.link.nextOutbound()
     }
 
-    /// Hands out what the link has to say, then lets each socket that got bytes write them in one go.
+    /// Hands out what the link has to say, then lets each end that got bytes pass them on in one go.
     func drain() {
         guard !self.isDraining else { return }
         self.isDraining = true
         while let event = self.link.nextEvent() {
             switch event {
             case .data(let id, let bytes):
-                guard let socket = self.sockets[id] else { continue }
-                if socket.write(bytes) { self.touched.append(socket) }
-            case .finished(let id): self.sockets[id]?.finish()
+                guard let end = self.ends[id] else { continue }
+                if end.write(bytes) { self.touched.append(end) }
+            case .finished(let id): self.ends[id]?.finish()
             case .reset(let id, let code):
-                self.sockets[id]?.reset(code)
-                self.socketClosed(id)
-            case .sendable(let id): self.sockets[id]?.resumeReading()
-            case .opened, .connected, .listen, .listening, .refused, .unlisten:
+                self.ends[id]?.reset(code)
+                self.closed(id)
+            case .sendable(let id): self.ends[id]?.resumeSending()
+            case .opened, .connected, .listen, .listening, .refused, .unlisten, .health:
                 self.delegate?.link(self, received: event)
             }
         }
         if !self.touched.isEmpty {
             let now = Instant.now
-            for socket in self.touched { socket.flush(now: now) }
+            for end in self.touched { end.flush(now: now) }
             self.touched.removeAll(keepingCapacity: true)
         }
         self.isDraining = false

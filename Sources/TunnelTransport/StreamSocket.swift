@@ -15,7 +15,7 @@ internal import struct Darwin.linger
 ///     socket ──bytes──▶ link         read on only while the stream takes bytes
 ///     socket ◀──bytes── link         credit goes back once the socket has taken them
 ///     FIN here is FIN there, in each direction by itself; a reset here is a reset there
-package final class StreamSocket: ChannelDuplexHandler {
+package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -175,7 +175,7 @@ package final class StreamSocket: ChannelDuplexHandler {
 
     private func end() {
         self.hasEnded = true
-        if let id = self.id { self.link.socketClosed(id) }
+        if let id = self.id { self.link.closed(id) }
         self.early = []
         self.context = nil
         self.channel = nil
@@ -183,8 +183,7 @@ package final class StreamSocket: ChannelDuplexHandler {
 
     // MARK: From the link
 
-    /// - Returns: Whether the socket was not yet among those to be flushed.
-    func write(_ bytes: ByteBuffer) -> Bool {
+    package func write(_ bytes: ByteBuffer) -> Bool {
         guard !self.hasEnded else { return false }
         guard !self.hasHungUp else {
             self.fail(.connectionReset)
@@ -202,7 +201,7 @@ package final class StreamSocket: ChannelDuplexHandler {
         return !self.isTouched
     }
 
-    func flush(now: Instant) {
+    package func flush(now: Instant) {
         self.isTouched = false
         guard !self.hasEnded, let context = self.context, let channel = self.channel, let id = self.id else { return }
         context.flush()
@@ -220,15 +219,14 @@ package final class StreamSocket: ChannelDuplexHandler {
         }
     }
 
-    func resumeReading() {
+    package func resumeSending() {
         self.takesBytes = true
         guard self.readIsWithheld, let context = self.context else { return }
         self.readIsWithheld = false
         context.read()
     }
 
-    /// No more bytes will come from the link.
-    func finish() {
+    package func finish() {
         guard !self.outputIsFinishing else { return }
         self.outputIsFinishing = true
         guard !self.hasHungUp else { return self.end() }
@@ -262,13 +260,12 @@ package final class StreamSocket: ChannelDuplexHandler {
         return true
     }
 
-    /// The peer reset the stream.
-    func reset(_ code: ResetCode) {
+    package func reset(_ code: ResetCode) {
         self.abort()
     }
 
-    /// The link is gone. A socket that had everything from it still gets what is on its way.
-    func linkEnded() {
+    /// A socket that had everything from it still gets what is on its way.
+    package func linkEnded() {
         if self.inputIsFinished, self.outputIsFinishing, self.isActive { return }
         self.abort()
     }
@@ -287,7 +284,7 @@ package final class StreamSocket: ChannelDuplexHandler {
 extension ByteBuffer {
     /// The same bytes in storage of their own size, when they do not nearly fill their present one: what waits for a slow reader
     /// must not keep more than its window.
-    fileprivate func withoutPinning() -> ByteBuffer {
+    package func withoutPinning() -> ByteBuffer {
         self.readableBytes * 4 < self.storageCapacity * 3 ? ByteBuffer(bytes: self.readableBytesView) : self
     }
 }

@@ -32,6 +32,13 @@ package enum TransportLimits {
     /// read as one by the sender is decrypted and written as one here.
     static let connectionReadBytes = 264 * 1024
 
+    /// Bytes of one stream on their way from one event loop to another, when its user is on another than its link: a whole window, as
+    /// the link's own queue.
+    static let remoteBytes = 256 * 1024
+
+    /// In such steps both ends of that way say what they have taken: each costs a wake-up at worst.
+    static let remoteStepBytes = 32 * 1024
+
     /// A piece of a stream that is no longer than this may be a keystroke or a request, and somebody waits for the answer.
     static let interactiveBytes = 2 * 1024
 

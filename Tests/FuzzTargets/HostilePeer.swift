@@ -256,7 +256,7 @@ final class HostilePeer {
             case .reset(let id, _):
                 try self.requireLive(id, "a reset")
                 self.streams[id]?.isGone = true
-            case .listen, .listening, .refused, .unlisten: break
+            case .listen, .listening, .refused, .unlisten, .health: break
             }
         }
     }

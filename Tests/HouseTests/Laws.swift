@@ -27,6 +27,9 @@ enum Laws {
         "TunnelProtocol": Room(mayImport: ["NIOCore", "DequeModule", "Synchronization"], neverSays: Self.worldly),
         // HTTP's heads for a proxy's answers, the addresses of the tunnel protocol.
         "Intermediaries": Room(mayImport: ["NIOCore", "TunnelProtocol", "WebSocketProtocol"], neverSays: Self.worldly),
+        // NIOHTTP1 for its lists of fields and its heads.
+        "HTTPMessages": Room(
+            mayImport: ["NIOCore", "NIOHTTP1", "OpenSSL", "TunnelProtocol", "Intermediaries"], neverSays: Self.worldly),
         "TunnelTransport": Room(
             mayImport: Self.system.union([
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "Metrics", "DequeModule", "OpenSSL",
@@ -35,12 +38,12 @@ enum Laws {
         "TunnelServer": Room(
             mayImport: [
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Intermediaries", "Hummingbird",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "HTTPMessages", "Hummingbird",
             ]),
         "TunnelClient": Room(
             mayImport: [
-                "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Intermediaries", "Hummingbird",
+                "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "OpenSSL", "WebSocketProtocol",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "HTTPMessages", "Hummingbird",
             ]),
         "CAllocator": Room(mayImport: []),
         "Console": Room(
@@ -62,6 +65,11 @@ enum Laws {
         "WebSocketProtocol/NIOCore": ["NIOCore.ByteBuffer", "NIOCore.ByteBufferView"],
         "TunnelProtocol/NIOCore": ["NIOCore.ByteBuffer"],
         "Intermediaries/NIOCore": ["NIOCore.ByteBuffer"],
+        "HTTPMessages/NIOCore": ["NIOCore.ByteBuffer"],
+        "HTTPMessages/NIOHTTP1": [
+            "NIOHTTP1.HTTPHeaders", "NIOHTTP1.HTTPRequestHead", "NIOHTTP1.HTTPResponseHead", "NIOHTTP1.HTTPMethod",
+            "NIOHTTP1.HTTPVersion",
+        ],
     ]
 
     /// Everywhere in Sources: what a peer, a visitor or a file contains may not trap, and nothing is left for later.

@@ -45,7 +45,7 @@ struct FrameDecoderTests {
     @Test func `a message that ends early is refused or means less, and one that goes on is incomplete`() throws {
         // Where parameters end, a shorter frame is as good as the whole; DATA is good from its stream on.
         let open: [String: Set<Int>] = [
-            "hello": [24], "hello that resumes": [24], "hello that joins": [24, 82], "welcome": [79], "listen": [3, 7, 9], "listening": [20, 45],
+            "hello": [24], "hello that resumes": [24], "hello that joins": [24, 82], "welcome": [79], "listen": [3, 7, 9], "listen-http": [3, 8, 10], "listening": [20, 45],
             "refused": [3], "open": [3], "open with both addresses": [4, 24], "data": [2, 3, 4, 5, 6, 7],
             "unknown": [1, 2, 3],
         ]

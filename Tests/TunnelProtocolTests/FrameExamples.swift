@@ -66,7 +66,9 @@ extension Frame {
                 Listen(
                     tunnel: TunnelNumber(random.varint()), kind: TunnelKind(rawValue: random.varint()),
                     port: .randomPort(using: &random), portIsRequired: random.chance(50),
-                    label: .randomText(using: &random)))
+                    label: .randomText(using: &random), hostname: .randomText(using: &random),
+                    hostnameIsRequired: random.chance(50), group: .randomText(using: &random),
+                    policy: random.chance(50) ? ByteBuffer(integer: random.next()) : nil))
         case 7:
             .listening(
                 Listening(
@@ -83,6 +85,7 @@ extension Frame {
                 Open(
                     stream: StreamID(random.varint()), tunnel: TunnelNumber(random.varint()),
                     visitor: .random(using: &random), destination: .random(using: &random)))
+        case 14: .health(TunnelNumber(random.varint()), isWell: random.chance(50))
         case 11: .opened(StreamID(random.varint()))
         case 12: .finish(StreamID(random.varint()))
         case 13: .reset(StreamID(random.varint()), ResetCode(rawValue: random.varint()))

@@ -121,7 +121,7 @@ final class SimulatedEnd {
             case .connected(let id):
                 if self.streams[id].map({ $0.isConnected || $0.wasReset }) != false { self.complain("\(id) connected twice, or after its end") }
                 self.streams[id]?.isConnected = true
-            case .listen, .listening, .refused, .unlisten: self.complain("no tunnels here")
+            case .listen, .listening, .refused, .unlisten, .health: self.complain("no tunnels here")
             }
         }
     }

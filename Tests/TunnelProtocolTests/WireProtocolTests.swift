@@ -42,6 +42,10 @@ struct WireProtocolTests {
                     url: "tunnel.example.com:8000", port: 8000))),
         "refused": .frame(
             .refused(Frame.Refused(tunnel: TunnelNumber(1), code: .taken, message: "port 8000 is taken"))),
+        "listen-http": .frame(
+            .listen(
+                Frame.Listen(tunnel: TunnelNumber(2), kind: .http, hostname: "app", hostnameIsRequired: true, group: "blue"))),
+        "health": .frame(.health(TunnelNumber(2), isWell: false)),
         "unlisten": .frame(.unlisten(TunnelNumber(1))),
         "open": .frame(
             .open(
@@ -94,7 +98,7 @@ struct WireProtocolTests {
             }
         }
         let shown = Set(try FrameExample.all().compactMap(\.bytes.first))
-        #expect(known.count == 16)
+        #expect(known.count == 17)
         #expect(Set(known).subtracting(shown).isEmpty)
     }
 

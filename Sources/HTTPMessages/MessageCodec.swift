@@ -1,0 +1,282 @@
+package import struct NIOCore.ByteBuffer
+package import struct NIOHTTP1.HTTPHeaders
+internal import TunnelProtocol
+
+/// The first byte of each record.
+///
+///     type   length (varint)   payload
+///
+///     01 request    flags, [body length], visitor, id, method, target, fields
+///     02 response   flags, [body length], failure, status, reason, fields
+///     03 body       bytes
+///     04 end        fields
+///
+/// Texts and lists of fields are counted by a varint before them. Flags: 01 and 02 what is known of the body (0 nothing follows,
+/// 1 its length, 2 unknown), 04 https, 08 asks for an upgrade.
+enum RecordType {
+    static let request: UInt8 = 0x01
+    static let response: UInt8 = 0x02
+    static let body: UInt8 = 0x03
+    static let end: UInt8 = 0x04
+}
+
+private enum Flag {
+    static let lengthMask: UInt8 = 0x03
+    static let isSecure: UInt8 = 0x04
+    static let asksForUpgrade: UInt8 = 0x08
+}
+
+extension ByteBuffer {
+    package mutating func writeRecord(_ message: RequestMessage) {
+        self.writeRecord(RecordType.request) { payload in
+            payload.writeInteger(
+                message.body.flag | (message.scheme == "https" ? Flag.isSecure : 0)
+                    | (message.asksForUpgrade ? Flag.asksForUpgrade : 0))
+            if case .bytes(let count) = message.body { payload.writeVarint(min(count, Varint.maximum)) }
+            switch message.visitor?.address {
+            case nil: payload.writeInteger(UInt8(0))
+            case .v4(let bits):
+                payload.writeInteger(UInt8(6))
+                payload.writeInteger(bits)
+            case .v6(let bytes):
+                payload.writeInteger(UInt8(18))
+                payload.writeInteger(bytes.high)
+                payload.writeInteger(bytes.low)
+            }
+            if let port = message.visitor?.port { payload.writeInteger(port) }
+            payload.writeText(message.id)
+            payload.writeText(message.method)
+            payload.writeText(message.target)
+            payload.writeFields(message.fields)
+        }
+    }
+
+    package mutating func writeRecord(_ message: ResponseMessage) {
+        self.writeRecord(RecordType.response) { payload in
+            payload.writeInteger(message.body.flag)
+            if case .bytes(let count) = message.body { payload.writeVarint(min(count, Varint.maximum)) }
+            payload.writeVarint(message.failure?.rawValue ?? 0)
+            payload.writeInteger(message.status)
+            payload.writeText(message.reason)
+            payload.writeFields(message.fields)
+        }
+    }
+
+    /// The head of a record for so many bytes of a body, more than none; they follow it.
+    package mutating func writeBodyRecordHead(_ count: Int) {
+        self.writeInteger(RecordType.body)
+        self.writeVarint(UInt64(count))
+    }
+
+    package mutating func writeEndRecord(trailers: HTTPHeaders = HTTPHeaders()) {
+        self.writeRecord(RecordType.end) { $0.writeFields(trailers) }
+    }
+
+    private mutating func writeRecord(_ type: UInt8, _ write: (inout ByteBuffer) -> Void) {
+        self.writeInteger(type)
+        // Four bytes of length, whatever it is: written once the payload is.
+        let position = self.writerIndex
+        self.writeInteger(UInt32(0))
+        write(&self)
+        let length = UInt32(truncatingIfNeeded: self.writerIndex - position - 4)
+        self.setInteger(length | 0x8000_0000, at: position)
+    }
+
+    private mutating func writeText(_ text: String) {
+        self.writeVarint(UInt64(text.utf8.count))
+        self.writeString(text)
+    }
+
+    private mutating func writeFields(_ fields: HTTPHeaders) {
+        self.writeVarint(UInt64(fields.count))
+        for (name, value) in fields {
+            self.writeText(name)
+            self.writeText(value)
+        }
+    }
+}
+
+extension BodyLength {
+    fileprivate var flag: UInt8 {
+        switch self {
+        case .none: 0
+        case .bytes: 1
+        case .unknown: 2
+        }
+    }
+}
+
+/// A peer's records that do not follow the rules. They cost the stream.
+package struct MalformedRecord: Error, Equatable, Sendable {
+    package let sentence: String
+
+    init(_ sentence: String) {
+        self.sentence = sentence
+    }
+}
+
+/// Reads the records of one direction of a stream, in pieces of any size.
+///
+/// What it gives may be written into HTTP as it is: methods and names are tokens, targets have no blanks, and no value has a control
+/// character in it (RFC 9110 §5.5, §5.6.2). Heads are collected up to `MessageLimits.headRecordBytes`; bodies are handed on as they come.
+package struct MessageDecoder: Sendable {
+    package enum Direction: Sendable { case requests, responses }
+
+    private enum State {
+        case head
+        case body
+        /// Inside of a body record, with so many bytes to come.
+        case bodyRecord(Int)
+    }
+
+    private let direction: Direction
+    private var state = State.head
+    private var bytes = ByteBuffer()
+
+    package init(_ direction: Direction) {
+        self.direction = direction
+    }
+
+    /// Whether nothing of a message is under way.
+    package var isBetweenMessages: Bool {
+        if case .head = self.state { self.bytes.readableBytes == 0 } else { false }
+    }
+
+    package mutating func receive(_ bytes: ByteBuffer) {
+        if self.bytes.readableBytes == 0 {
+            self.bytes = bytes
+        } else {
+            self.bytes.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// - Returns: `nil` until more bytes have come.
+    package mutating func next() throws(MalformedRecord) -> MessageRecord? {
+        if case .bodyRecord(let left) = self.state {
+            guard self.bytes.readableBytes > 0, let part = self.bytes.readSlice(length: min(left, self.bytes.readableBytes)) else {
+                return nil
+            }
+            self.state = left == part.readableBytes ? .body : .bodyRecord(left - part.readableBytes)
+            return .body(part)
+        }
+        var ahead = self.bytes
+        guard let type = ahead.readInteger(as: UInt8.self), let length = ahead.readVarint() else { return nil }
+        try self.check(type)
+        if type == RecordType.body {
+            guard length > 0, let count = Int(exactly: length) else { throw MalformedRecord("a body record of \(length) bytes") }
+            self.bytes = ahead
+            self.state = .bodyRecord(count)
+            return try self.next()
+        }
+        guard length <= MessageLimits.headRecordBytes else { throw MalformedRecord("a record of \(length) bytes that has to be held whole") }
+        guard var payload = ahead.readSlice(length: Int(length)) else { return nil }
+        self.bytes = ahead
+        let record = try Self.record(type, &payload)
+        guard payload.readableBytes == 0 else { throw MalformedRecord("\(payload.readableBytes) bytes behind a record") }
+        switch record {
+        case .request: self.state = .body
+        case .response(let head): self.state = head.status >= 200 || head.status == 101 ? .body : .head
+        case .end: self.state = .head
+        case .body: break
+        }
+        return record
+    }
+
+    /// Which records may come now.
+    private func check(_ type: UInt8) throws(MalformedRecord) {
+        switch (self.state, type) {
+        case (.head, RecordType.request) where self.direction == .requests: break
+        case (.head, RecordType.response) where self.direction == .responses: break
+        case (.body, RecordType.body), (.body, RecordType.end): break
+        default: throw MalformedRecord("a record of type \(type) where none may be")
+        }
+    }
+
+    private static func record(_ type: UInt8, _ payload: inout ByteBuffer) throws(MalformedRecord) -> MessageRecord {
+        switch type {
+        case RecordType.request: .request(try Self.request(&payload))
+        case RecordType.response: .response(try Self.response(&payload))
+        default: .end(try payload.readFields())
+        }
+    }
+
+    private static func request(_ payload: inout ByteBuffer) throws(MalformedRecord) -> RequestMessage {
+        guard let flags = payload.readInteger(as: UInt8.self) else { throw MalformedRecord("a request that is too short") }
+        let body = try payload.readBodyLength(flags)
+        let visitor = try payload.readVisitor()
+        let id = try payload.readText()
+        let method = try payload.readText()
+        let target = try payload.readText()
+        guard HTTPText.isToken(method), HTTPText.isTarget(target), HTTPText.isToken(id) else {
+            throw MalformedRecord("a request line that cannot be written")
+        }
+        return RequestMessage(
+            visitor: visitor, scheme: flags & Flag.isSecure != 0 ? "https" : "http", id: id, method: method, target: target,
+            fields: try payload.readFields(), body: body, asksForUpgrade: flags & Flag.asksForUpgrade != 0)
+    }
+
+    private static func response(_ payload: inout ByteBuffer) throws(MalformedRecord) -> ResponseMessage {
+        guard let flags = payload.readInteger(as: UInt8.self) else { throw MalformedRecord("a response that is too short") }
+        let body = try payload.readBodyLength(flags)
+        guard let failure = payload.readVarint(), let status = payload.readInteger(as: UInt16.self), 100...599 ~= status else {
+            throw MalformedRecord("a response without a status")
+        }
+        let reason = try payload.readText()
+        guard HTTPText.isValue(reason) else { throw MalformedRecord("a status line that cannot be written") }
+        return ResponseMessage(
+            status: status, reason: reason, fields: try payload.readFields(), body: body,
+            failure: ResponseMessage.Failure(rawValue: failure))
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func readBodyLength(_ flags: UInt8) throws(MalformedRecord) -> BodyLength {
+        switch flags & Flag.lengthMask {
+        case 0: return .none
+        case 1:
+            guard let count = self.readVarint() else { throw MalformedRecord("a head that is too short") }
+            return .bytes(count)
+        case 2: return .unknown
+        default: throw MalformedRecord("a body of no known kind")
+        }
+    }
+
+    fileprivate mutating func readVisitor() throws(MalformedRecord) -> Endpoint? {
+        switch self.readInteger(as: UInt8.self) {
+        case 0: return nil
+        case 6:
+            if let bits = self.readInteger(as: UInt32.self), let port = self.readInteger(as: UInt16.self) {
+                return Endpoint(.v4(bits), port: port)
+            }
+        case 18:
+            if let high = self.readInteger(as: UInt64.self), let low = self.readInteger(as: UInt64.self),
+                let port = self.readInteger(as: UInt16.self)
+            {
+                return Endpoint(.v6(Opaque16(high: high, low: low)), port: port)
+            }
+        default: break
+        }
+        throw MalformedRecord("a visitor's address that is none")
+    }
+
+    fileprivate mutating func readText() throws(MalformedRecord) -> String {
+        guard let length = self.readVarint(), let count = Int(exactly: length), let text = self.readString(length: count) else {
+            throw MalformedRecord("a text that is too short")
+        }
+        return text
+    }
+
+    fileprivate mutating func readFields() throws(MalformedRecord) -> HTTPHeaders {
+        // Two bytes each at least, so that the count cannot reserve more than there is.
+        guard let count = self.readVarint(), count <= UInt64(self.readableBytes / 2) else { throw MalformedRecord("a list that is too short") }
+        var fields: [(String, String)] = []
+        fields.reserveCapacity(Int(count))
+        for _ in 0..<count {
+            let name = try self.readText()
+            let value = try self.readText()
+            guard HTTPText.isToken(name), HTTPText.isValue(value) else { throw MalformedRecord("a field that cannot be written") }
+            fields.append((name, value))
+        }
+        return HTTPHeaders(fields)
+    }
+}

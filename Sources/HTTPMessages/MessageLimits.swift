@@ -1,0 +1,11 @@
+/// Every bound of HTTP tunnels, with its reason.
+package enum MessageLimits {
+    /// Bytes of a head on its way through a tunnel: twice what is let in from visitors and services, for what is added.
+    package static let headRecordBytes = 2 * headBytes
+
+    /// Bytes of a request's or response's head, its fields all together. Servers allow 8 to 32 KiB; cookies make it long.
+    package static let headBytes = 64 * 1024
+
+    /// Fields of one head.
+    package static let fields = 128
+}
