@@ -6,13 +6,16 @@
 ///     granted + unread <= size          (always)
 ///
 /// Credit is returned when bytes are *taken*, never when they arrive; that is the whole of backpressure. It is
-/// returned once half the window is free, so that small reads do not cost a frame each. A window whose half was used up
+/// returned once half of where a window starts is free, so that small reads do not cost a frame each, and of a larger one an
+/// eighth: its sender would have nothing left to send while the other half is still under way. A window whose half was used up
 /// within two round trips holds its sender back: it doubles, up to its share and what the budget still has.
 package struct ReceiveWindow: Equatable, Sendable {
     package private(set) var size: Int
     package private(set) var granted: Int
     package private(set) var unread = 0
-    private var lastCredit: Instant?
+    /// Credit returned since `halfSince`, when that much last was half a window.
+    private var returned = 0
+    private var halfSince: Instant?
 
     package init(size: Int) {
         self.size = size
@@ -37,11 +40,16 @@ package struct ReceiveWindow: Equatable, Sendable {
         precondition(count <= self.unread, "took \(count) bytes of \(self.unread)")
         self.unread -= count
         // At least one byte: half of the smallest window is none, and a CREDIT of none is a violation.
-        guard self.size - self.granted - self.unread >= max(1, self.size / 2) else { return nil }
-        if let lastCredit, now - lastCredit < max(roundTrip, Self.shortestRoundTrip) * 2 {
-            self.size += budget.take(atMost: min(self.size, budget.share - self.size))
+        let free = self.size - self.granted - self.unread
+        guard free >= max(1, min(self.size / 2, max(Limits.Implementation.initialWindowBytes / 2, self.size / 8))) else { return nil }
+        self.returned += free
+        if self.returned >= self.size / 2 {
+            if let halfSince, now - halfSince < max(roundTrip, Self.shortestRoundTrip) * 2 {
+                self.size += budget.take(atMost: min(self.size, budget.share - self.size))
+            }
+            self.halfSince = now
+            self.returned = 0
         }
-        self.lastCredit = now
         let credit = self.size - self.granted - self.unread
         self.granted += credit
         return credit

@@ -47,6 +47,22 @@ struct ReceiveWindowTests {
         #expect(window.granted == 1_000)
     }
 
+    @Test func `a large window gives credit back in eighths, and still grows by halves`() throws {
+        let size = 8 << 20
+        var window = ReceiveWindow(size: size)
+        let budget = MemoryBudget(bytes: 1 << 30)
+        func eighthTaken(at seconds: Double) throws -> Int? {
+            try window.receive(size / 8)
+            #expect(window.take(size / 8 - 1, now: .at(seconds), roundTrip: .seconds(1), budget: budget) == nil)
+            return window.take(1, now: .at(seconds), roundTrip: .seconds(1), budget: budget)
+        }
+        for _ in 0..<4 { #expect(try eighthTaken(at: 0) == size / 8) }
+        for _ in 0..<3 { #expect(try eighthTaken(at: 1.9) == size / 8) }
+        #expect(window.size == size)
+        #expect(try eighthTaken(at: 1.9) == size / 8 + size)
+        #expect(window.size == 2 * size)
+    }
+
     @Test func `one byte beyond what was granted is a violation`() throws {
         var window = ReceiveWindow(size: 10)
         try window.receive(10)
