@@ -45,7 +45,7 @@ let package = Package(
         .target(
             name: "TunnelTransport",
             dependencies: [
-                "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore, nioPosix, logging, collections,
+                "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioPosix, logging, collections,
             ],
             swiftSettings: strict),
         .target(
