@@ -17,7 +17,7 @@ package enum Listeners {
     package static func connections(
         host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup,
         tls: @escaping @Sendable () -> TLSContext?, proxies: ProxyListening?,
-        names: @escaping @Sendable () -> (@Sendable (String) -> NamedTunnel?)?,
+        names: @escaping @Sendable () -> (@Sendable (String) -> RemoteTunnel?)?,
         failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
@@ -59,7 +59,7 @@ package enum Listeners {
     /// - Parameters: As above.
     package static func serverNames(
         host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, proxies: ProxyListening?,
-        tunnel: @escaping @Sendable (String) -> NamedTunnel?, failed: @escaping @Sendable (String) -> Void
+        tunnel: @escaping @Sendable (String) -> RemoteTunnel?, failed: @escaping @Sendable (String) -> Void
     ) -> EventLoopFuture<any Channel> {
         ServerBootstrap(group: group, childGroup: connections)
             .listenerOptions(failed)

@@ -4,7 +4,7 @@ package import NIOCore
 package import TunnelProtocol
 
 /// A tunnel with a name, as whoever meets its visitors reaches it: its link may live on another event loop.
-package struct NamedTunnel: Sendable {
+package struct RemoteTunnel: Sendable {
     /// Where its session lives.
     package let home: any EventLoop
     /// Opens a stream for a visitor; called on `home`. `nil` when there is none to be had.
@@ -31,7 +31,7 @@ final class ServerNameHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = ByteBuffer
 
     private let addresses: ProxyHeader.Addresses?
-    private let tunnel: (String) -> NamedTunnel?
+    private let tunnel: (String) -> RemoteTunnel?
     private let otherwise: ((any Channel) throws -> Void)?
     private let accepted: NIODeadline
     private var hello = ClientHello()
@@ -44,7 +44,7 @@ final class ServerNameHandler: ChannelInboundHandler, RemovableChannelHandler {
     ///   - tunnel: Whose name it is.
     ///   - otherwise: Adds the handlers for connections that ask for no tunnel; `nil`: there is nobody for those.
     init(
-        addresses: ProxyHeader.Addresses?, accepted: NIODeadline, tunnel: @escaping (String) -> NamedTunnel?,
+        addresses: ProxyHeader.Addresses?, accepted: NIODeadline, tunnel: @escaping (String) -> RemoteTunnel?,
         otherwise: ((any Channel) throws -> Void)?
     ) {
         self.addresses = addresses
@@ -103,7 +103,7 @@ final class ServerNameHandler: ChannelInboundHandler, RemovableChannelHandler {
 
 extension Channel {
     /// Makes a visitor's stream of a connection that was accepted as something else. Called on its loop.
-    fileprivate func addVisitor(of tunnel: NamedTunnel, _ addresses: ProxyHeader.Addresses?) throws {
+    fileprivate func addVisitor(of tunnel: RemoteTunnel, _ addresses: ProxyHeader.Addresses?) throws {
         if let options = self.syncOptions {
             try options.setOption(.allowRemoteHalfClosure, value: true)
             try options.setOption(.recvAllocator, value: StreamReadAllocator())

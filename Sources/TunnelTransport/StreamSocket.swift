@@ -25,7 +25,7 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
         /// or else the socket's own.
         case visitor(LinkDriver, TunnelNumber, ProxyHeader.Addresses?)
         /// Likewise, of a tunnel whose link may live on another event loop.
-        case remoteVisitor(NamedTunnel, ProxyHeader.Addresses?)
+        case remoteVisitor(RemoteTunnel, ProxyHeader.Addresses?)
         /// The service for a stream that the peer opened.
         case service(LinkDriver, StreamID)
     }
