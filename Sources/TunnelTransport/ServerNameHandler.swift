@@ -66,12 +66,14 @@ final class ServerNameHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.isOver else { return }
-        self.bytes.writeImmutableBuffer(self.unwrapInboundIn(data))
-        switch self.hello.read(self.bytes) {
-        case .unfinished: return
-        case .name(let name?):
-            if let tunnel = self.tunnel(name) { self.goOn(context) { try $0.addVisitor(of: tunnel, self.addresses) } } else { self.pass(context) }
-        case .name(nil), .notTLS: self.pass(context)
+        let bytes = self.unwrapInboundIn(data)
+        self.bytes.writeImmutableBuffer(bytes)
+        switch self.hello.receive(bytes) {
+        case .wantsMore: return
+        case .name(let name):
+            guard let tunnel = self.tunnel(name) else { return self.pass(context) }
+            self.goOn(context) { try $0.addVisitor(of: tunnel, self.addresses) }
+        case .noName, .notTLS: self.pass(context)
         }
     }
 
