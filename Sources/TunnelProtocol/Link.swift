@@ -47,6 +47,7 @@ package final class Link {
     private var peerStreams: UInt64 = 0
     let budget: MemoryBudget
     private var roundTrip = Duration.zero
+    private var largestWindow = 0
 
     private var scheduler = Scheduler()
     /// What waits on all streams.
@@ -179,7 +180,7 @@ package final class Link {
         self.nextStream += 2
         self.ownStreams += 1
         self.streams[id] = self.newStream(id)
-        self.enqueue(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
+        self.send(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
         return id
     }
 
@@ -187,7 +188,7 @@ package final class Link {
     package func connected(_ id: StreamID) {
         guard let stream = self.streams[id], !stream.isConnected else { return }
         stream.isConnected = true
-        self.enqueue(.opened(id))
+        self.send(.opened(id))
     }
 
     /// Queues bytes for the peer, however many: what exceeds the window waits here.
@@ -211,20 +212,22 @@ package final class Link {
     /// Ends a stream at once in both directions; what is queued for it is dropped.
     package func reset(_ id: StreamID, _ code: ResetCode) {
         guard self.remove(id) else { return }
-        self.enqueue(.reset(id, code))
+        self.send(.reset(id, code))
     }
 
     /// The socket beyond has taken bytes of a `.data` event.
     package func taken(_ count: Int, from id: StreamID, now: Instant) {
         guard let stream = self.streams[id] else { return }
-        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: self.budget)
+        let credit = stream.window.take(
+            count, now: now, roundTrip: self.roundTrip, largest: self.largestWindow, budget: self.budget)
+        self.largestWindow = max(self.largestWindow, stream.window.size)
         guard let credit, !stream.receivingIsFinished else { return }
-        self.enqueue(.credit(id, bytes: UInt64(credit)))
+        self.send(.credit(id, bytes: UInt64(credit)))
     }
 
     /// Sends a frame about tunnels.
     package func send(_ frame: Frame) {
-        self.enqueue(frame)
+        self.control.append(frame)
     }
 
     // MARK: What the peer sends
@@ -335,7 +338,7 @@ package final class Link {
         }
         self.highestPeerStream = id.value
         guard self.peerStreams < self.terms.streams else {
-            self.enqueue(.reset(id, .tooManyStreams))
+            self.send(.reset(id, .tooManyStreams))
             return
         }
         self.peerStreams += 1
@@ -421,10 +424,6 @@ package final class Link {
             window: ReceiveWindow(size: Int(clamping: self.terms.initialWindow)))
     }
 
-    private func enqueue(_ frame: Frame) {
-        self.control.append(frame)
-    }
-
     private func isOwn(_ id: StreamID) -> Bool {
         (id.value % 2 == 1) == (self.role == .client)
     }
@@ -443,6 +442,7 @@ package final class Link {
     private func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
         self.budget.give(self.growth(of: stream))
+        if stream.window.size == self.largestWindow { self.largestWindow = 0 }
         self.queuedBytes -= stream.queuedBytes
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true
