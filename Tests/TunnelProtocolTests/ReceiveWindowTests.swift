@@ -96,6 +96,24 @@ struct ReceiveWindowTests {
         #expect(budget.used == 1_000)
     }
 
+    @Test func `a window that is used steadily follows the largest of its link, and no further`() throws {
+        var window = ReceiveWindow(size: 1_000)
+        let budget = MemoryBudget(bytes: 1_000_000)
+        func halfTaken(at seconds: Double) throws {
+            try window.receive(window.size / 2)
+            _ = window.take(window.size / 2, now: .at(seconds), roundTrip: .seconds(1), largest: 4_000, budget: budget)
+        }
+        try halfTaken(at: 0)
+        try halfTaken(at: 33)
+        #expect(window.size == 1_000, "sixteen times two round trips: not steady")
+        try halfTaken(at: 64)
+        #expect(window.size == 2_000)
+        try halfTaken(at: 95)
+        #expect(window.size == 4_000)
+        try halfTaken(at: 126)
+        #expect(window.size == 4_000)
+    }
+
     @Test func `a window grows no further than its share of the budget, and what is left of it`() throws {
         let process = MemoryBudget(bytes: 40 << 20)
         let budget = MemoryBudget(partOf: process)
