@@ -69,6 +69,7 @@ package final class TransportHandler: ChannelInboundHandler {
     private var isReady = false
     private var isClosing = false
     private var inputHasEnded = false
+    private var outputHasEnded = false
     /// Whether the user goes on after the end of the input.
     private var goesOn = false
     private var end: TransportEnd?
@@ -98,6 +99,11 @@ package final class TransportHandler: ChannelInboundHandler {
     package var security: TLSConnection? { self.tls }
 
     package var isWritable: Bool { self.context?.channel.isWritable ?? false }
+
+    /// Bytes that the socket has not taken yet.
+    package var waitingBytes: Int {
+        (try? self.context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
 
     package var isOpen: Bool { self.context != nil && !self.isClosing }
 
@@ -185,7 +191,7 @@ package final class TransportHandler: ChannelInboundHandler {
     /// Sends what was written, then closes: our direction at once, the rest when the peer has closed its own.
     package func close() {
         guard self.isOpen else { return }
-        self.tls?.close()
+        if !self.outputHasEnded { self.tls?.close() }
         self.flush()
         self.end = self.end ?? .closedHere
         // What still comes is dropped, but has to be read: closing with bytes unread would be a reset.
@@ -193,14 +199,29 @@ package final class TransportHandler: ChannelInboundHandler {
         self.closeOutput()
     }
 
+    /// Sends what was written, then closes this direction alone.
+    package func finishOutput() {
+        guard self.isOpen, !self.outputHasEnded else { return }
+        self.outputHasEnded = true
+        self.tls?.close()
+        self.flush()
+        self.shutOutput()
+    }
+
     private func closeOutput() {
-        guard let context = self.context else { return }
+        guard self.context != nil else { return }
         self.isClosing = true
+        if !self.outputHasEnded { self.shutOutput() }
+        self.limit(to: TransportLimits.lingering, "closing")
+    }
+
+    private func shutOutput() {
+        guard let context = self.context else { return }
+        self.outputHasEnded = true
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             bound.value.close(mode: .output, promise: nil)
         }
-        self.limit(to: TransportLimits.lingering, "closing")
     }
 
     /// Closes without a word: for a peer that does not answer.

@@ -1,3 +1,4 @@
+internal import HTTPMessages
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import TunnelProtocol
@@ -23,7 +24,7 @@ final class HostNames: Sendable {
     private struct Name {
         let key: Int
         let group: String
-        let kind: TunnelKind
+        let kind: Frame.TunnelKind
         var members: [NamedTunnel]
         /// With whom the next search begins.
         var turn = 0
@@ -45,12 +46,12 @@ final class HostNames: Sendable {
     private let state = NIOLockedValueBox(State())
 
     /// - Parameters:
-    ///   - name: A whole host name, in lower case.
-    ///   - key: Whose the name will be.
+    ///   - key: Whose the tunnel's name will be.
     ///   - group: Others of the same key that give the same one share the name; empty: nobody.
     /// - Returns: Whether the name is the tunnel's now; if not, it belongs to somebody else.
-    func claim(_ name: String, for tunnel: NamedTunnel, key: Int, group: String) -> Bool {
-        self.state.withLockedValue { state in
+    func claim(for tunnel: NamedTunnel, key: Int, group: String) -> Bool {
+        let name = tunnel.name
+        return self.state.withLockedValue { state in
             if let owner = state.names[name] {
                 guard !group.isEmpty, owner.group == group, owner.key == key, owner.kind == tunnel.kind else { return false }
                 state.names[name]?.members.append(tunnel)
@@ -63,7 +64,8 @@ final class HostNames: Sendable {
     }
 
     /// The tunnel is no more.
-    func release(_ name: String, _ tunnel: NamedTunnel, now: NIODeadline = .now()) {
+    func release(_ tunnel: NamedTunnel, now: NIODeadline = .now()) {
+        let name = tunnel.name
         self.state.withLockedValue { state in
             guard let index = state.names[name]?.members.firstIndex(where: { $0 === tunnel }) else { return }
             state.names[name]?.members.remove(at: index)
@@ -104,117 +106,5 @@ final class HostNames: Sendable {
         return (0..<count).lazy.map { ($0 + name.turn) % count }
             .filter { index in !tried.contains { $0 === name.members[index] } }
             .min { name.members[$0].reluctance < name.members[$1].reluctance }
-    }
-}
-
-/// A tunnel that has a name: what visitors need to know of it, on whatever event loop they are.
-final class NamedTunnel: Sendable {
-    let id: TunnelID
-    let kind: TunnelKind
-    let number: TunnelNumber
-    let session: NIOLoopBound<ServerSession>
-    let policy: TunnelPolicy?
-
-    private struct State {
-        var isWell = true
-        /// Whether any of its session's links has a connection.
-        var isCarried = true
-        var isOpen = true
-        var requests = 0
-        /// Who waits for a connection.
-        var waiting: [Int: EventLoopPromise<Bool>] = [:]
-        var nextNumber = 0
-        /// Who wants to know when the tunnel closes.
-        var closing: [Int: @Sendable () -> Void] = [:]
-    }
-
-    private let state = NIOLockedValueBox(State())
-
-    init(id: TunnelID, kind: TunnelKind, number: TunnelNumber, session: NIOLoopBound<ServerSession>, policy: TunnelPolicy?) {
-        self.id = id
-        self.kind = kind
-        self.number = number
-        self.session = session
-        self.policy = policy
-    }
-
-    /// How gladly the next request is given to another one.
-    var reluctance: (Int, Int) {
-        self.state.withLockedValue { (($0.isWell ? 0 : 1) + ($0.isCarried ? 0 : 2), $0.requests) }
-    }
-
-    func requestBegan() { self.state.withLockedValue { $0.requests += 1 } }
-
-    func requestEnded() { self.state.withLockedValue { $0.requests -= 1 } }
-
-    /// As its client says.
-    var isWell: Bool {
-        get { self.state.withLockedValue { $0.isWell } }
-        set { self.state.withLockedValue { $0.isWell = newValue } }
-    }
-
-    // MARK: Its connection
-
-    var isCarried: Bool { self.state.withLockedValue { $0.isCarried } }
-
-    func set(isCarried: Bool) {
-        let waiting = self.state.withLockedValue { state -> [EventLoopPromise<Bool>] in
-            state.isCarried = isCarried
-            guard isCarried else { return [] }
-            defer { state.waiting = [:] }
-            return Array(state.waiting.values)
-        }
-        for promise in waiting { promise.succeed(true) }
-    }
-
-    /// - Returns: On the event loop: whether a connection carries the tunnel before the time is over.
-    func whenCarried(within time: TimeAmount, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
-        let promise = eventLoop.makePromise(of: Bool.self)
-        let number = self.state.withLockedValue { state -> Int? in
-            guard state.isOpen, !state.isCarried else {
-                promise.succeed(state.isOpen)
-                return nil
-            }
-            state.nextNumber += 1
-            state.waiting[state.nextNumber] = promise
-            return state.nextNumber
-        }
-        if let number {
-            eventLoop.scheduleTask(in: time) {
-                self.state.withLockedValue { $0.waiting.removeValue(forKey: number) }?.succeed(false)
-            }
-        }
-        return promise.futureResult
-    }
-
-    // MARK: Its end
-
-    /// - Parameter act: Called on any thread, once, when the tunnel closes; soon, if it has.
-    /// - Returns: For `forget(_:)`.
-    func whenClosed(_ act: @escaping @Sendable () -> Void) -> Int {
-        let (number, isOpen) = self.state.withLockedValue { state in
-            state.nextNumber += 1
-            if state.isOpen { state.closing[state.nextNumber] = act }
-            return (state.nextNumber, state.isOpen)
-        }
-        if !isOpen { act() }
-        return number
-    }
-
-    func forget(_ number: Int) {
-        self.state.withLockedValue { $0.closing[number] = nil }
-    }
-
-    func close() {
-        let (waiting, closing) = self.state.withLockedValue { state in
-            state.isOpen = false
-            defer {
-                state.waiting = [:]
-                state.closing = [:]
-            }
-            return (Array(state.waiting.values), Array(state.closing.values))
-        }
-        for promise in waiting { promise.succeed(false) }
-        for act in closing { act() }
     }
 }

@@ -58,6 +58,8 @@ final class VisitorConnection: TransportUser {
     private var inputHasEnded = false
     private var patience: Patience?
     private var patienceEnds = NIODeadline.distantFuture
+    /// Bytes that the socket had not taken when that was last looked at.
+    private var waitingBytes = 0
     private var timer: Scheduled<Void>?
     private var timerFires = NIODeadline.distantFuture
 
@@ -248,6 +250,11 @@ final class VisitorConnection: TransportUser {
         if self.inputHasEnded { self.exchange?.visitorFinished() }
     }
 
+    func finishOutput() { self.transport.finishOutput() }
+
+    /// Whether nothing of the request's body has come yet.
+    var isWaitingForBody: Bool { self.feed.isEmpty }
+
     /// Whether the upgraded connection's socket is read.
     func setReading(_ isReading: Bool) { self.transport.isReading = isReading }
 
@@ -297,8 +304,16 @@ final class VisitorConnection: TransportUser {
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.timerFires = .distantFuture
             guard self.state == .serving, let patience = self.patience else { return }
+            if patience == .writing { self.lookAtWriting() }
             if self.patienceEnds > .now() { self.wake(at: self.patienceEnds) } else { self.lost(patience) }
         }
+    }
+
+    /// A slow visitor takes its time to make room for more; what counts is that it takes anything at all.
+    private func lookAtWriting() {
+        let waiting = self.transport.waitingBytes
+        if waiting != self.waitingBytes { self.patienceEnds = .now() + Patience.writing.time }
+        self.waitingBytes = waiting
     }
 
     private func lost(_ patience: Patience) {

@@ -6,6 +6,7 @@ internal import NIOHTTP1
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
+internal import WebSocketProtocol
 
 /// One request of a visitor's, from its head to the end of its answer. Confined to the visitor's event loop.
 ///
@@ -419,5 +420,16 @@ extension HTTPHeaders {
         }
         guard self.contains(where: { isFraming($0.name) }) else { return }
         self = HTTPHeaders(self.filter { !isFraming($0.name) })
+    }
+}
+
+extension ResponseMessage {
+    /// An answer of the front door's, on a connection that goes on.
+    fileprivate init(_ response: Response) {
+        var fields: HTTPHeaders = ["Content-Type": "text/plain; charset=utf-8"]
+        for field in response.fields.all { fields.replaceOrAdd(name: field.name, value: field.value) }
+        self.init(
+            status: UInt16(clamping: response.status), reason: response.reason, fields: fields,
+            body: .bytes(UInt64(response.body.utf8.count)))
     }
 }
