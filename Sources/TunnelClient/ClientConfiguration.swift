@@ -55,6 +55,8 @@ public struct ClientConfiguration: Sendable {
     public var memoryBudget: Int
     /// The forward proxy on the way to the server, whatever the server's address is; `nil`: straight to it.
     public var proxy: ProxyURL?
+    /// Whether there is an event for each request of an HTTP tunnel.
+    public var logsRequests: Bool
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
@@ -62,7 +64,7 @@ public struct ClientConfiguration: Sendable {
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
         compression: Bool = false,
-        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil
+        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil, logsRequests: Bool = true
     ) {
         self.server = server
         self.key = key
@@ -79,6 +81,7 @@ public struct ClientConfiguration: Sendable {
         self.compression = compression
         self.memoryBudget = memoryBudget
         self.proxy = proxy
+        self.logsRequests = logsRequests
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

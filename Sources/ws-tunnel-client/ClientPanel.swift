@@ -131,7 +131,7 @@ struct ClientPanel: Sendable {
     private func tunnelLines() -> [String] {
         var lines = self.tunnels.prefix(Self.shownTunnels).map { tunnel in
             let name = tunnel.exposure.name.isEmpty ? "" : " (\(tunnel.exposure.name))"
-            return "\(tunnel.url ?? "no public address") -> \(tunnel.exposure.service)\(name)"
+            return "\(tunnel.url ?? "no public address") -> \(tunnel.exposure.target)\(name)"
         }
         let rest = self.tunnels.count - lines.count
         if rest > 0 { lines.append("and \(Self.count(rest, "more tunnel", "more tunnels"))") }

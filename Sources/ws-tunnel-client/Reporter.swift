@@ -20,7 +20,7 @@ struct Reporter: Sendable {
             self.events.send("tunnel") {
                 $0.set("id", id)
                 $0.set("url", url)
-                $0.set("expose", "\(exposure.service)")
+                $0.set("expose", "\(exposure.target)")
                 if !exposure.name.isEmpty { $0.set("name", exposure.name) }
             }
         case .paused(let error, let streams, let delay, let attempt):
@@ -45,7 +45,7 @@ struct Reporter: Sendable {
             self.logger.report(error, at: .warning)
             self.event(error)
         case .serviceAvailable(let exposure):
-            self.logger.notice("\(exposure.service) accepts visitors again")
+            self.logger.notice("\(exposure.target) accepts visitors again")
         case .tunnelRefused(_, let error):
             self.logger.report(error, at: .warning, also: "Asking again every 2 s.")
             self.event(error)

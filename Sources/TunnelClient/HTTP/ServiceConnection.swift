@@ -63,7 +63,8 @@ final class ServiceConnection: ChannelDuplexHandler {
     private var phase = Phase.idle
     private var context: ChannelHandlerContext?
     private var decoderContext: ChannelHandlerContext?
-    private var guardian = HeadEnd()
+    private var headEnd = HeadEnd()
+    private var headGuard = HeadGuard()
     private var isActive = false
     private var isReading = true
     private var readIsWithheld = false
@@ -202,25 +203,26 @@ final class ServiceConnection: ChannelDuplexHandler {
             switch self.phase {
             case .idle: return self.fail(.invalid("it spoke without having been asked"))
             case .head:
-                do {
-                    guard let count = try self.guardian.find(in: bytes) else {
-                        context.fireChannelRead(self.wrapInboundOut(bytes))
-                        return
-                    }
-                    guard let head = bytes.readSlice(length: count) else { return }
-                    self.phase = .body
-                    context.fireChannelRead(self.wrapInboundOut(head))
-                } catch {
-                    return self.fail(.invalid(error.sentence))
+                guard let count = self.headEnd.find(in: bytes), let head = bytes.readSlice(length: count) else {
+                    return self.decode(bytes, context)
                 }
-            case .body:
-                context.fireChannelRead(self.wrapInboundOut(bytes))
-                return
+                self.phase = .body
+                self.decode(head, context)
+            case .body: return self.decode(bytes, context)
             case .raw:
                 self.user?.received(bytes)
                 return
             case .over: return
             }
+        }
+    }
+
+    private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        do {
+            try self.headGuard.check(bytes)
+            context.fireChannelRead(self.wrapInboundOut(bytes))
+        } catch {
+            self.fail(.invalid(error.sentence))
         }
     }
 
@@ -298,7 +300,10 @@ final class ServiceConnection: ChannelDuplexHandler {
     fileprivate func decoded(_ part: HTTPClientResponsePart) {
         guard let user = self.user else { return }
         switch part {
-        case .head(let head): user.received(head)
+        case .head(let head):
+            // A head whose end was not where it should be: only a line without CR can have hidden it.
+            if case .head = self.phase { return self.fail(.invalid("a line of its head does not end in CR LF")) }
+            user.received(head)
         case .body(let bytes): user.received(bytes)
         case .end(let trailers):
             if case .raw = self.phase { return }
