@@ -82,6 +82,9 @@ let package = Package(
         .testTarget(
             name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "TunnelServerTests", dependencies: ["TunnelServer", "TunnelTransport", "TunnelProtocol", "HTTPMessages", nioCore, nioPosix],
+            swiftSettings: strict),
         // The two library products in one process, as other programs use them.
         .testTarget(
             name: "LibraryTests",

@@ -10,9 +10,16 @@ final class NamedTunnel: Sendable {
     let name: String
     let id: TunnelID
     let kind: Frame.TunnelKind
-    let number: TunnelNumber
-    let session: NIOLoopBound<ServerSession>
     let policy: TunnelPolicy?
+    /// Where its session lives.
+    let home: any EventLoop
+    /// Opens a stream to its client, for a visitor who came to this address. Called at home; `nil` when the tunnel is gone, or no
+    /// stream is to be had.
+    let open: Opening
+
+    typealias Opening = @Sendable (
+        _ end: any StreamEnd, _ visitor: Endpoint?, _ destination: Endpoint?
+    ) -> (link: LinkDriver, id: StreamID)?
 
     private struct State {
         var isWell = true
@@ -30,14 +37,14 @@ final class NamedTunnel: Sendable {
     private let state = NIOLockedValueBox(State())
 
     init(
-        _ name: String, id: TunnelID, kind: Frame.TunnelKind, number: TunnelNumber, session: NIOLoopBound<ServerSession>, policy: TunnelPolicy?
+        _ name: String, id: TunnelID, kind: Frame.TunnelKind, policy: TunnelPolicy?, home: any EventLoop, open: @escaping Opening
     ) {
         self.name = name
         self.id = id
         self.kind = kind
-        self.number = number
-        self.session = session
         self.policy = policy
+        self.home = home
+        self.open = open
     }
 
     /// How gladly the next request is given to another one.

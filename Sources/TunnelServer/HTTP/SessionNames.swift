@@ -18,10 +18,12 @@ extension ServerSession {
             return refuse(.notAllowed, "this server cannot apply the tunnel's policy: \(error.sentence)")
         }
         let id = TunnelID(random: .random())
+        let session = NIOLoopBound(self, eventLoop: self.eventLoop)
         func claim(_ name: String) -> Bool {
-            let named = NamedTunnel(
-                name, id: id, kind: listen.kind, number: listen.tunnel, session: NIOLoopBound(self, eventLoop: self.eventLoop),
-                policy: policy)
+            let number = listen.tunnel
+            let named = NamedTunnel(name, id: id, kind: listen.kind, policy: policy, home: self.eventLoop) { end, visitor, destination in
+                session.value.open(end, to: number, id, visitor, destination)
+            }
             guard self.server.names.claim(for: named, key: self.key, group: listen.group) else { return false }
             let url = self.server.publicURL(of: name, kind: listen.kind)
             self.opened(listen.tunnel, Tunnel(id: id, url: url, named: named), port: nil, link)
@@ -60,14 +62,12 @@ extension ServerSession {
             metadata: ["tunnel": "\(tunnel.id)", "url": "\(tunnel.url)"])
     }
 
-    /// For a visitor, who may live on another event loop.
-    ///
-    /// - Returns: `nil` when the tunnel is gone, or no stream is to be had.
-    func openStream(
-        _ end: any StreamEnd, to number: TunnelNumber, _ id: TunnelID, visitor: Endpoint?
+    /// For a visitor.
+    private func open(
+        _ end: any StreamEnd, to number: TunnelNumber, _ id: TunnelID, _ visitor: Endpoint?, _ destination: Endpoint?
     ) -> (link: LinkDriver, id: StreamID)? {
         guard self.tunnels[number]?.id == id, let link = self.linkForVisitor(),
-            let stream = link.open(end, tunnel: number, visitor: visitor, destination: nil)
+            let stream = link.open(end, tunnel: number, visitor: visitor, destination: destination)
         else { return nil }
         return (link, stream)
     }

@@ -36,10 +36,7 @@ final class VisitorStream: StreamUser {
     init(to tunnel: NamedTunnel, visitor: Endpoint?, on eventLoop: any EventLoop, whenOver: @escaping (VisitorStream) -> Void) {
         self.tunnel = tunnel
         self.whenOver = whenOver
-        let (session, number, id) = (tunnel.session, tunnel.number, tunnel.id)
-        self.stream = RemoteStream(eventLoop: eventLoop, home: session.eventLoop, user: self) { end in
-            session.value.openStream(end, to: number, id, visitor: visitor)
-        }
+        self.stream = RemoteStream(eventLoop: eventLoop, home: tunnel.home, user: self) { end in tunnel.open(end, visitor, nil) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         self.closing = tunnel.whenClosed { eventLoop.execute { bound.value.tunnelClosed() } }
     }
