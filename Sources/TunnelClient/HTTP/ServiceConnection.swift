@@ -64,7 +64,6 @@ final class ServiceConnection: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var decoderContext: ChannelHandlerContext?
     private var headEnd = HeadEnd()
-    private var headGuard = HeadGuard()
     private var isActive = false
     private var isReading = true
     private var readIsWithheld = false
@@ -218,12 +217,7 @@ final class ServiceConnection: ChannelDuplexHandler {
     }
 
     private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        do {
-            try self.headGuard.check(bytes)
-            context.fireChannelRead(self.wrapInboundOut(bytes))
-        } catch {
-            self.fail(.invalid(error.sentence))
-        }
+        context.fireChannelRead(self.wrapInboundOut(bytes))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -263,13 +257,11 @@ final class ServiceConnection: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .raw = self.phase {
-            self.lose(.closed)
-        } else {
-            // The decoder ends a body that goes on up to here: a connection that broke has been reported before.
-            context.fireChannelInactive()
-            self.lose(.closed)
-        }
+        // Without an error before: with our output already shut, or with TLS, the other side's end arrives only as this.
+        if case .raw = self.phase { self.user?.receivedEnd(nil) }
+        // The decoder ends a body that goes on up to here: a connection that broke has been reported before.
+        context.fireChannelInactive()
+        self.lose(.closed)
     }
 
     /// It did not come to stand.
