@@ -14,16 +14,19 @@ struct Framing {
     private var lengths: [String] = []
     private var encodings: [String] = []
 
+    /// - Parameter bytesBefore: What the first line takes of the head's limit.
     /// - Throws: `MessageRefusal` with 400 or 431.
-    init(_ headers: HTTPHeaders) throws(MessageRefusal) {
+    init(_ headers: HTTPHeaders, bytesBefore: Int = 0) throws(MessageRefusal) {
         guard headers.count <= MessageLimits.fields else {
             throw MessageRefusal(431, "it has \(headers.count) header fields, more than \(MessageLimits.fields)")
         }
         self.fields.reserveCapacity(headers.count + 8)
         var named: [Substring] = []
         var connections: [String] = []
-        var bytes = 0
-        for (name, value) in headers {
+        var bytes = bytesBefore
+        for (name, untrimmed) in headers {
+            // The decoder leaves blanks at the end of a value (RFC 9112 §5.1).
+            let value = untrimmed.trimmedValue
             bytes += name.utf8.count + value.utf8.count
             guard HTTPText.isToken(name) else { throw MessageRefusal(400, "the name of a header field is not a token") }
             guard HTTPText.isValue(value) else { throw MessageRefusal(400, "a control character is in the header field \(name)") }
@@ -41,7 +44,7 @@ struct Framing {
             }
         }
         guard bytes <= MessageLimits.headBytes else {
-            throw MessageRefusal(431, "its header fields are longer than \(MessageLimits.headBytes) bytes")
+            throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }
         for value in connections {
             for option in value.listElements {

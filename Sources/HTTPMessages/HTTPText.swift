@@ -62,6 +62,12 @@ extension Substring {
 }
 
 extension String {
+    /// Without blanks and tabs at both ends: mostly as it is.
+    var trimmedValue: String {
+        func isBlank(_ byte: UInt8?) -> Bool { byte == 0x20 || byte == 0x09 }
+        return isBlank(self.utf8.first) || isBlank(self.utf8.last) ? String(self[...].trimmedBlanks) : self
+    }
+
     /// The elements of a list (RFC 9110 §5.6.1), empty ones passed over.
     var listElements: [Substring] {
         self.utf8.split(separator: UInt8(ascii: ",")).compactMap { part in

@@ -6,7 +6,8 @@ package import struct NIOHTTP1.HTTPVersion
 ///
 /// The rules are those of RFC 9112, and where it leaves a choice the strict one: one parse, one value. Where two readers could
 /// disagree about where a request goes, or where it ends, one stranger's bytes become another's request; such a request is refused.
-/// Some of the rules cannot be seen in a parsed head; `HeadGuard` looks at the bytes for these.
+/// What cannot be seen in a parsed head any more (line ends, folded lines, blanks around names, chunk lines) NIO's decoder refuses
+/// by itself.
 package struct JudgedRequest: Equatable, Sendable {
     /// In small letters, without port and without a dot at its end; an IPv6 address in its brackets. Empty when an HTTP/1.0
     /// request names none.
@@ -39,7 +40,7 @@ package struct JudgedRequest: Equatable, Sendable {
         self.isHTTP10 = head.version == .http1_0
         self.method = head.method.rawValue
         guard HTTPText.isToken(self.method) else { throw MessageRefusal(400, "its method is not a token") }
-        let framing = try Framing(head.headers)
+        let framing = try Framing(head.headers, bytesBefore: head.uri.utf8.count)
         self.body = try framing.body(isHTTP10: self.isHTTP10)
 
         let target = try RequestTarget(head.uri, method: self.method)

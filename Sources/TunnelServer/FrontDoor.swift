@@ -1,6 +1,8 @@
+internal import HTTPMessages
 internal import Intermediaries
 internal import Logging
 internal import NIOCore
+internal import struct NIOHTTP1.HTTPHeaders
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
@@ -11,14 +13,23 @@ final class FrontDoor: UpgradeDelegate {
     private let server: ServerContext
     /// Which of the server's keys was shown.
     private var key = 0
+    /// The connection's other end, when it is a visitor's.
+    private var peer: ForwardedNode?
+    private let mayPassOn: Bool
 
-    init(server: ServerContext) {
+    /// - Parameter mayPassOn: Whether requests may be visitors': not where visitors' requests come from.
+    init(server: ServerContext, mayPassOn: Bool = true) {
         self.server = server
+        self.mayPassOn = mayPassOn
     }
 
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision {
+        if self.isForVisitors(request) {
+            self.peer = upgrader.transport?.origin
+            return .passOn
+        }
         if let transport = upgrader.transport { self.locate(transport, request) }
-        if let health = self.health(request) { return .answer(health) }
+        if let health = self.server.health(request.method, request.target) { return .answer(health) }
         let upgrade: WebSocketUpgrade
         do {
             upgrade = try WebSocketUpgrade(request)
@@ -64,16 +75,64 @@ final class FrontDoor: UpgradeDelegate {
             forwarded: fields.values("Forwarded"), forwardedProto: fields.values("X-Forwarded-Proto"))
     }
 
-    /// What load balancers ask every few seconds, whatever path the tunnels have; anybody may.
-    private func health(_ request: RequestHead) -> Response? {
-        guard request.method == "GET" || request.method == "HEAD" else { return nil }
-        switch request.target {
-        case "/healthz": return Response(status: 200, reason: "OK", body: "ok\n")
-        case "/readyz" where self.server.takesClients: return Response(status: 200, reason: "OK", body: "ready\n")
-        case "/readyz":
-            return Response(status: 503, reason: "Service Unavailable", body: "This ws-tunnel-server is shutting down.\n")
-        default: return nil
+    /// Goes on with a connection that visitors have used so far: what begins with these bytes is not theirs.
+    static func meet(
+        _ transport: TransportHandler, bytes: inout ByteBuffer, peer: ForwardedNode, on eventLoop: any EventLoop,
+        _ server: ServerContext
+    ) {
+        let upgrader = ServerUpgrader(eventLoop: eventLoop, delegate: FrontDoor(server: server, mayPassOn: false))
+        // Not whom an earlier request came from.
+        transport.forwarded = ForwardedAddresses(origin: peer)
+        upgrader.take(transport)
+        transport.hand(to: upgrader)
+        transport.isReading = true
+        transport.limit(to: TransportLimits.greeting, "the handshake")
+        transport.passOn(&bytes)
+    }
+
+    /// Whether a request is a client's: it asks for the tunnel protocol.
+    private static func isForTunnels(_ fields: HTTPFields) -> Bool {
+        fields.list("Upgrade", contains: "websocket") && fields.list("Sec-WebSocket-Protocol", contains: Dialer.subprotocol)
+    }
+
+    /// Likewise, of a visitor's connection.
+    static func isForTunnels(_ fields: HTTPHeaders) -> Bool {
+        fields.contains(name: "Sec-WebSocket-Protocol")
+            && fields[canonicalForm: "Sec-WebSocket-Protocol"].contains { $0 == Dialer.subprotocol }
+            && fields[canonicalForm: "Upgrade"].contains { $0.lowercased() == "websocket" }
+    }
+
+    /// Whether a request is a visitor's, for a tunnel.
+    private func isForVisitors(_ request: RequestHead) -> Bool {
+        guard let host = request.fields.only("Host"), !Self.isForTunnels(request.fields) else { return false }
+        return self.isForVisitors(host)
+    }
+
+    private func isForVisitors(_ authority: some StringProtocol) -> Bool {
+        guard self.mayPassOn, let host = Authority(authority)?.host else { return false }
+        return self.server.isForVisitors(host.last == "." ? String(host.dropLast()) : host)
+    }
+
+    /// Visitors' requests may be longer than clients': cookies make them so. Who judges them sees to it that this Host is the only
+    /// one; here it only says who that is.
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool {
+        let lines = bytes.readableBytesView.prefix(Self.hostWithin).split(separator: UInt8(ascii: "\n"))
+        guard let line = lines.dropFirst().first(where: { String(decoding: $0.prefix(5), as: UTF8.self).lowercased() == "host:" }) else {
+            return false
         }
+        let host = String(decoding: line.dropFirst(5), as: UTF8.self).trimmingBlanks
+        guard self.isForVisitors(host) else { return false }
+        self.peer = upgrader.transport?.origin
+        return true
+    }
+
+    /// Bytes of a long head among which Host has to be.
+    private static let hostWithin = MessageLimits.headBytes
+
+    func upgrader(_ upgrader: ServerUpgrader, passesOn bytes: ByteBuffer) {
+        guard let transport = upgrader.transport else { return }
+        guard let peer = self.peer else { return transport.abort() }
+        VisitorConnection.meet(transport, bytes: bytes, peer: peer, on: upgrader.eventLoop, self.server)
     }
 
     func upgraderAccepted(_ upgrader: ServerUpgrader) {
@@ -114,5 +173,14 @@ final class FrontDoor: UpgradeDelegate {
         let parts = value.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return String(parts[1])
+    }
+}
+
+extension String {
+    fileprivate var trimmingBlanks: Substring {
+        func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" || character == "\r" }
+        var text = self[...].drop(while: isBlank)
+        while let last = text.last, isBlank(last) { text.removeLast() }
+        return text
     }
 }

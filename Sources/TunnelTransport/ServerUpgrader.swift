@@ -7,6 +7,14 @@ package protocol UpgradeDelegate: AnyObject {
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision
     /// The 101 is on its way: take the transport over with a `TunnelConnection`.
     func upgraderAccepted(_ upgrader: ServerUpgrader)
+    /// A request head is longer than a client's; these are its first bytes.
+    ///
+    /// - Returns: Whether somebody else takes it, who hears of it with `upgrader(_:passesOn:)`.
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool
+    /// The request was passed on: take the transport over.
+    ///
+    /// - Parameter bytes: All that has come so far, the request's head among it; nobody else holds them.
+    func upgrader(_ upgrader: ServerUpgrader, passesOn bytes: ByteBuffer)
     /// The connection never became a tunnel connection. The last call.
     func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure)
 }
@@ -18,6 +26,8 @@ package enum UpgradeDecision: Sendable {
     case refuse(Response, reason: String)
     /// Answer with this and close: the request was none for a tunnel connection, and there is nothing wrong with it.
     case answer(Response)
+    /// The request is for somebody else, who gets it as it came.
+    case passOn
 }
 
 package enum UpgradeFailure: Error, Sendable {
@@ -38,6 +48,8 @@ package final class ServerUpgrader: TransportUser {
     /// Whether any byte of a request has come.
     package private(set) var hasReceived = false
     private var handshake = ServerHandshake()
+    /// All that has come: at most a head's limit, and one read.
+    private var received = ByteBuffer()
     private var delegate: (any UpgradeDelegate)?
     private var failure: UpgradeFailure?
 
@@ -56,11 +68,13 @@ package final class ServerUpgrader: TransportUser {
     package func transport(received bytes: inout ByteBuffer) {
         self.hasReceived = true
         guard self.failure == nil, let transport = self.transport, let delegate = self.delegate else { return }
+        self.received.writeImmutableBuffer(bytes)
         let request: RequestHead
         do {
             guard let head = try self.handshake.receive(&bytes) else { return }
             request = head
         } catch {
+            if error.status == 431, delegate.upgrader(self, passesOnLongHead: self.received) { return self.passOn(delegate) }
             self.answer(Response(error), to: nil, because: .malformed(error))
             return
         }
@@ -69,6 +83,7 @@ package final class ServerUpgrader: TransportUser {
             self.answer(response, to: request, because: .refused(reason: reason))
         case .answer(let response):
             self.answer(response, to: request, because: .answered)
+        case .passOn: self.passOn(delegate)
         case .accept(let upgrade, let subprotocol, let compression):
             var answer = ByteBuffer()
             do {
@@ -85,6 +100,12 @@ package final class ServerUpgrader: TransportUser {
             // An impatient client's first frames may have come with its request.
             if bytes.readableBytes > 0 { transport.passOn(&bytes) }
         }
+    }
+
+    private func passOn(_ delegate: any UpgradeDelegate) {
+        self.delegate = nil
+        delegate.upgrader(self, passesOn: self.received)
+        self.transport = nil
     }
 
     package func transportReadComplete() {}

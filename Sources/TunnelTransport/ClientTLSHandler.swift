@@ -1,30 +1,41 @@
-internal import NIOCore
-internal import OpenSSL
+package import NIOCore
+package import OpenSSL
 
-/// TLS between the client and its proxy, under whatever goes through the proxy, which mostly is TLS itself.
+/// TLS of a client's under whatever speaks above it: between the client and its proxy, where what goes through the proxy mostly is
+/// TLS itself, and between the client and a service.
 ///
-///     socket ──ciphertext──▶ TLSConnection ──plain bytes──▶ ProxyHandler, TransportHandler
+///     socket ──ciphertext──▶ TLSConnection ──plain bytes──▶ ProxyHandler, TransportHandler; ServiceConnection
 ///
-/// Whoever is above learns that the channel is active once the proxy's certificate is verified.
-final class ProxyTLSHandler: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+/// Whoever is above learns that the channel is active once the certificate is verified.
+package final class ClientTLSHandler: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    package enum Peer: Sendable {
+        /// What goes wrong is told as a `TransportEnd`.
+        case proxy
+        /// What goes wrong is told as a `TLSFailure`. The end of the socket is an end without a close_notify as well, as other
+        /// reverse proxies have it: many services leave it out.
+        case service
+    }
 
     private let tls: TLSConnection
+    private let peer: Peer
     private var isReady = false
     private var hasFailed = false
     /// Of writes that are encrypted and not yet on their way.
     private var promises: [EventLoopPromise<Void>] = []
 
-    init(_ tls: TLSConnection) {
+    package init(_ tls: TLSConnection, with peer: Peer) {
         self.tls = tls
+        self.peer = peer
     }
 
     // MARK: In
 
-    func channelActive(context: ChannelHandlerContext) {
+    package func channelActive(context: ChannelHandlerContext) {
         do {
             try self.tls.start()
         } catch {
@@ -33,7 +44,7 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         self.send(context)
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.hasFailed else { return }
         var bytes = self.unwrapInboundIn(data)
         // The buffer of every other read of this loop, see `ConnectionReadAllocator`.
@@ -61,14 +72,14 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.fireErrorCaught(error)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         if !self.isReady, !self.hasFailed {
             self.hasFailed = true
-            context.fireErrorCaught(TransportEnd.proxy(.tls(.closedDuringHandshake)))
+            context.fireErrorCaught(self.described(.closedDuringHandshake))
         }
         let promises = self.promises
         self.promises = []
@@ -81,12 +92,19 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         self.hasFailed = true
         // OpenSSL may have left an alert to send.
         self.send(context)
-        context.fireErrorCaught(self.isReady ? TransportEnd.tls(failure) : .proxy(.tls(failure)))
+        context.fireErrorCaught(self.described(failure))
+    }
+
+    private func described(_ failure: TLSFailure) -> any Error {
+        switch self.peer {
+        case .proxy: self.isReady ? TransportEnd.tls(failure) : .proxy(.tls(failure))
+        case .service: failure
+        }
     }
 
     // MARK: Out
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let bytes = self.unwrapOutboundIn(data)
         guard self.isReady, !self.hasFailed else {
             promise?.fail(ChannelError.ioOnClosedChannel)
@@ -101,11 +119,11 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         if let promise { self.promises.append(promise) }
     }
 
-    func flush(context: ChannelHandlerContext) {
+    package func flush(context: ChannelHandlerContext) {
         self.send(context)
     }
 
-    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if mode != .input {
             self.tls.close()
             self.send(context)

@@ -1,0 +1,121 @@
+internal import HTTPMessages
+internal import NIOCore
+
+/// A visitor's bytes on their way to the decoder: one message at a time, and of each only as much as is wanted, so that whoever sends
+/// requests faster than they are answered waits.
+///
+///     socket ──append──▶ waiting ──next──▶ decoder          the socket is not read while anything waits that is not wanted
+///
+/// It knows where heads and bodies end, and gives the decoder nothing beyond.
+struct RequestFeed {
+    private enum Expected {
+        case head
+        /// So many bytes of a body.
+        case bytes(UInt64)
+        case chunks
+    }
+
+    private var expected = Expected.head
+    /// What has come and has not been given to the decoder: at most one read of the socket.
+    private(set) var waiting = ByteBuffer()
+    /// As much as the decoder has got of a head: for who takes the connection over with it. Empty once it is known what follows.
+    private(set) var head = ByteBuffer()
+    private var headIsWhole = false
+    private var chunks = ChunkScan()
+
+    /// Bytes of a body that go to the decoder, and to the tunnel, in one go.
+    private static let sliceBytes = 64 * 1024
+
+    var isEmpty: Bool { self.waiting.readableBytes == 0 }
+
+    /// Whether a head has begun and goes on.
+    var isInsideHead: Bool { !self.headIsWhole && self.head.readableBytes > 0 }
+
+    mutating func append(_ bytes: ByteBuffer) {
+        if self.waiting.readableBytes == 0 {
+            // A copy: the transport's buffer is everybody's.
+            self.waiting = ByteBuffer(bytes: bytes.readableBytesView)
+        } else {
+            self.waiting.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// The head that the decoder has got says what follows it.
+    mutating func headEnded(_ body: BodyLength) {
+        self.head = ByteBuffer()
+        switch body {
+        case .none, .bytes(0): self.expected = .head
+        case .bytes(let count): self.expected = .bytes(count)
+        case .unknown:
+            self.expected = .chunks
+            self.chunks = ChunkScan()
+        }
+    }
+
+    /// - Returns: What the decoder gets next: of a head or of a body, never of both. `nil` until more has come.
+    /// - Throws: `MessageRefusal` for what cannot be told where it ends.
+    mutating func next() throws(MessageRefusal) -> ByteBuffer? {
+        guard self.waiting.readableBytes > 0 else { return nil }
+        let count: Int
+        switch self.expected {
+        case .head: return try self.nextHead()
+        case .bytes(let left):
+            count = min(self.waiting.readableBytes, Self.sliceBytes, Int(clamping: left))
+            self.expected = UInt64(count) < left ? .bytes(left - UInt64(count)) : .head
+        case .chunks:
+            let most = min(self.waiting.readableBytes, Self.sliceBytes)
+            count = try self.chunks.scan(self.waiting.readableBytesView.prefix(most))
+            if self.chunks.isAtEnd { self.expected = .head }
+        }
+        return self.take(count)
+    }
+
+    private mutating func nextHead() throws(MessageRefusal) -> ByteBuffer? {
+        if self.headIsWhole {
+            self.headIsWhole = false
+            self.head = ByteBuffer()
+        }
+        let known = self.head.readableBytes
+        let end: Int?
+        if known == 0 {
+            end = Self.endOfHead(self.waiting, from: 0)
+            self.head = self.waiting
+        } else {
+            self.head.writeImmutableBuffer(self.waiting)
+            end = Self.endOfHead(self.head, from: known)
+        }
+        if let end, let whole = self.head.getSlice(at: self.head.readerIndex, length: end) {
+            self.head = whole
+            self.headIsWhole = true
+        }
+        guard self.head.readableBytes <= MessageLimits.headBytes else {
+            throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
+        }
+        return self.take(self.head.readableBytes - known)
+    }
+
+    private mutating func take(_ count: Int) -> ByteBuffer? {
+        defer { if self.isEmpty { self.waiting = ByteBuffer() } }
+        return self.waiting.readSlice(length: count)
+    }
+
+    /// What waits, for who takes over what is not HTTP any more.
+    mutating func takeWaiting() -> ByteBuffer? {
+        defer { self.waiting = ByteBuffer() }
+        return self.isEmpty ? nil : self.waiting
+    }
+
+    /// Where the first empty line ends that does not end before `position`, counted from the first byte.
+    private static func endOfHead(_ bytes: ByteBuffer, from position: Int) -> Int? {
+        let view = bytes.readableBytesView
+        var index = view.startIndex + position
+        while let feed = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
+            index = feed + 1
+            guard feed >= view.startIndex + 3 else { continue }
+            if view[feed - 1] == UInt8(ascii: "\r"), view[feed - 2] == UInt8(ascii: "\n"), view[feed - 3] == UInt8(ascii: "\r") {
+                return index - view.startIndex
+            }
+        }
+        return nil
+    }
+}
