@@ -50,6 +50,7 @@ package final class Link {
     private var largestWindow = 0
 
     var scheduler = Scheduler()
+    private var restraint = Restraint()
     /// What waits on all streams.
     private var queuedBytes = 0
     private var control = Deque<Frame>()
@@ -158,11 +159,13 @@ package final class Link {
 
     package func roundTripMeasured(_ roundTrip: Duration) {
         self.roundTrip = roundTrip
+        self.restraint.measured(roundTrip)
     }
 
     /// The connection carried so much in this time, while there was always more to send or not.
     package func rateMeasured(_ bytes: Int, in time: Duration) {
         guard time > .zero else { return }
+        self.restraint.measured(bytes, in: time)
         let carried = Double(bytes) * (Limits.Implementation.contendedFrameTime / time)
         let bounds = Limits.Implementation.contendedFrameBytes...Limits.Implementation.dataFrameBytes
         self.scheduler.share = carried >= Double(bounds.upperBound)
@@ -198,6 +201,7 @@ package final class Link {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
         stream.enqueue(bytes)
         self.queuedBytes += bytes.readableBytes
+        if stream.isShort { self.restraint.isHolding = false }
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
         return stream.takesMore(upTo: self.queueLimit)
     }
@@ -238,7 +242,17 @@ package final class Link {
 
     package var hasOutbound: Bool {
         self.owesAcknowledgement || self.replay.hasFramesToRepeat
-            || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData
+            || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData && !self.isHoldingBulk
+    }
+
+    /// Whether somebody waits for short answers of this link's streams.
+    package var isAttentive: Bool {
+        get { self.restraint.isAttentive }
+        set { self.restraint.isAttentive = newValue }
+    }
+
+    private var isHoldingBulk: Bool {
+        self.restraint.isHolding && self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
     }
 
     private var takesData: Bool { self.replay.bytes < self.replay.allowance }
@@ -266,6 +280,8 @@ package final class Link {
     private func nextNew() -> Outbound? {
         if self.takesControl, let frame = self.control.popFirst() { return .frame(frame) }
         guard self.takesData else { return nil }
+        let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
+        var held = 0
         while let id = self.scheduler.current {
             guard let stream = self.streams[id] else {
                 self.scheduler.drop()
@@ -280,6 +296,13 @@ package final class Link {
                 stream.finishSent()
                 self.removeIfFinished(stream)
                 return .frame(.finish(id))
+            }
+            guard !holdsBulk || stream.isShort else {
+                held += 1
+                self.restraint.isHolding = held >= min(self.scheduler.count, Restraint.searched)
+                if self.restraint.isHolding { return nil }
+                self.scheduler.passOver(&stream.turn)
+                continue
             }
             let isContended = self.scheduler.isContended
             guard !isContended || stream.turn.deficit > 0 else {
