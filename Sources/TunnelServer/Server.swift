@@ -92,7 +92,7 @@ public final class Server: Sendable {
             return try await Listeners.connections(
                 host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
                 proxies: context.proxies(context.configuration.proxyProtocol, "a connection"),
-                names: { context.names.hasTLSTunnels ? { context.tlsTunnel(of: $0) } : nil },
+                names: { context.tlsTunnels },
                 failed: { context.cannotAccept(on: "\(address)", $0) },
                 delegate: { _ in FrontDoor(server: context) }
             ).get()

@@ -185,6 +185,11 @@ final class ServerContext: Sendable {
         self.domain?.holds(host) == true || self.names.knows(host)
     }
 
+    /// Whom to ask for each connection; `nil` while there is no TLS tunnel.
+    var tlsTunnels: (@Sendable (String) -> RemoteTunnel?)? {
+        self.names.hasTLSTunnels ? { self.tlsTunnel(of: $0) } : nil
+    }
+
     /// Whose a TLS connection is that asks for a host, and stays encrypted on its way through.
     func tlsTunnel(of host: String) -> RemoteTunnel? {
         self.names.tlsTunnel(of: host).map { RemoteTunnel(home: $0.home, open: $0.open) }
