@@ -187,7 +187,8 @@ final class ServerContext: Sendable {
 
     /// Whom to ask for each connection; `nil` while there is no TLS tunnel.
     var tlsTunnels: (@Sendable (String) -> RemoteTunnel?)? {
-        self.names.hasTLSTunnels ? { self.tlsTunnel(of: $0) } : nil
+        guard self.names.hasTLSTunnels else { return nil }
+        return { self.tlsTunnel(of: $0) }
     }
 
     /// Whose a TLS connection is that asks for a host, and stays encrypted on its way through.
