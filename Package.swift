@@ -80,7 +80,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
-            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
+            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport", "TunnelProtocol"],
             swiftSettings: strict),
         .testTarget(
             name: "TunnelServerTests", dependencies: ["TunnelServer", "TunnelTransport", "TunnelProtocol", "HTTPMessages", nioCore, nioPosix],
