@@ -571,6 +571,12 @@ $('tunnel').addEventListener('change', () => { tunnel = $('tunnel').value; rende
 $('clear').addEventListener('click', () => write('DELETE').then(() => toast('Cleared'), error => toast(error.message)));
 $('help').addEventListener('click', () => $('keys').showModal());
 
+// A browser leaves the focus in what it has just hidden.
+for (const dialog of document.querySelectorAll('dialog')) dialog.addEventListener('close', () => {
+  document.activeElement.blur();
+  $('rows').focus({ preventScroll: true });
+});
+
 document.addEventListener('keydown', event => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
   const isTyping = event.target.matches('input, textarea, select');
