@@ -66,19 +66,20 @@ struct Failures: Sendable {
 
     /// A service that did not accept a visitor.
     func explain(_ failure: ServiceFailure, _ exposure: Exposure) -> OperatorError {
-        switch failure.code {
+        let visitors = exposure.http == nil ? "Visitors are refused" : "Visitors get a page that says so"
+        return switch failure.code {
         case .refused:
             OperatorError(
-                .failure, "nothing is listening on \(exposure.service)",
-                remedy: "Visitors are refused until it starts. The tunnel stays up.")
+                .failure, "nothing is listening on \(exposure.target)",
+                remedy: "\(visitors) until it starts. The tunnel stays up.")
         case .internalError:
             OperatorError(
-                .failure, "cannot connect visitors to \(exposure.service): \(failure.explanation)",
+                .failure, "cannot connect visitors to \(exposure.target): \(failure.explanation)",
                 remedy: "The cause lies with this client, not with the service; if files are short, raise ulimit -n.")
         default:
             OperatorError(
-                .failure, "cannot reach \(exposure.service): \(failure.explanation)",
-                remedy: "Visitors are refused until it answers. The tunnel stays up.")
+                .failure, "cannot reach \(exposure.target): \(failure.explanation)",
+                remedy: "\(visitors) until it answers. The tunnel stays up.")
         }
     }
 
