@@ -65,7 +65,7 @@ struct ClientPanel: Sendable {
             case .online: self.state = .lost(at: now)
             case .connecting, .lost, .stopping: break
             }
-        case .serviceUnavailable, .serviceAvailable, .tunnelRefused, .warning, .request: break
+        case .serviceUnavailable, .serviceAvailable, .tunnelRefused, .warning, .inspector, .request: break
         }
     }
 

@@ -26,9 +26,9 @@ import WebSocketProtocol
             sent.withLockedValue { $0.append(Sent(request: request, body: String(buffer: body), tunnel: tunnel, original: original)) }
         }
         self.api.opened(
-            InspectorTunnel(number: TunnelNumber(0), id: "6f1c", name: "", url: Exchanges.url, service: "http://127.0.0.1:3000"))
+            HTTPTunnel(number: TunnelNumber(0), id: "6f1c", name: "", url: Exchanges.url, service: "http://127.0.0.1:3000"))
         self.api.opened(
-            InspectorTunnel(number: TunnelNumber(1), id: "6f1d", name: "the api", url: "https://api.example.com", service: "http://127.0.0.1:8080"))
+            HTTPTunnel(number: TunnelNumber(1), id: "6f1d", name: "the api", url: "https://api.example.com", service: "http://127.0.0.1:8080"))
         self.store.add(
             Exchanges.whole(
                 "one", method: "POST", target: "/login?next=%2Fhome",

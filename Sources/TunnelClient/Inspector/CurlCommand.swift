@@ -30,7 +30,7 @@ package enum CurlCommand {
         for (name, value) in request.fields {
             let lower = name.lowercased()
             guard !Self.forwarding.contains(lower), lower != "content-length", lower != "connection", lower != "upgrade" else { continue }
-            if lower == "host", value == InspectorTunnel.host(of: exchange.url) { continue }
+            if lower == "host", value == HTTPTunnel.host(of: exchange.url) { continue }
             if lower == "accept-encoding" {
                 lines.append("--compressed")
                 continue

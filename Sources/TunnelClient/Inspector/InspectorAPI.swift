@@ -5,7 +5,7 @@ package import NIOHTTP1
 package import TunnelProtocol
 
 /// What the inspector answers, as ngrok's agent would: `/api/tunnels`, `/api/requests/http`, and more for its own page.
-package final class InspectorAPI: Sendable {
+package final class InspectorAPI: ExchangeListener {
     package enum Answer: Sendable {
         case response(HTTPResponseStatus, HTTPHeaders, ByteBuffer)
         /// The live list, as long as somebody listens (`text/event-stream`).
@@ -17,7 +17,7 @@ package final class InspectorAPI: Sendable {
 
     package let store: InspectorStore
     private let replay: Replay
-    private let open = NIOLockedValueBox<[TunnelNumber: InspectorTunnel]>([:])
+    private let open = NIOLockedValueBox<[TunnelNumber: HTTPTunnel]>([:])
 
     /// Entries of one answer, unless a reader asks for fewer or more: as ngrok's agent has it.
     private static let listLimit = 50
@@ -27,8 +27,10 @@ package final class InspectorAPI: Sendable {
         self.replay = replay
     }
 
+    package func changed(_ exchange: Exchange) { self.store.changed(exchange) }
+
     /// - Parameter tunnel: Takes the place of the one with its number.
-    package func opened(_ tunnel: InspectorTunnel) {
+    package func opened(_ tunnel: HTTPTunnel) {
         self.open.withLockedValue { $0[tunnel.number] = tunnel }
         self.store.tunnelsChanged()
     }
@@ -38,13 +40,13 @@ package final class InspectorAPI: Sendable {
         self.store.tunnelsChanged()
     }
 
-    package var tunnels: [InspectorTunnel] {
+    package var tunnels: [HTTPTunnel] {
         self.open.withLockedValue { $0.values.sorted { $0.number.value < $1.number.value } }
     }
 
     /// Also for exchanges of a tunnel that is closed by now.
     package func name(of exchange: Exchange) -> String {
-        self.open.withLockedValue { $0[exchange.tunnel]?.name } ?? InspectorTunnel.host(of: exchange.url)
+        self.open.withLockedValue { $0[exchange.tunnel]?.name } ?? HTTPTunnel.host(of: exchange.url)
     }
 
     // MARK: Requests
@@ -105,7 +107,7 @@ package final class InspectorAPI: Sendable {
         return Self.json { self.write(tunnel, into: &$0) }
     }
 
-    package func write(_ tunnel: InspectorTunnel, into json: inout JSONWriter) {
+    package func write(_ tunnel: HTTPTunnel, into json: inout JSONWriter) {
         json.object { json in
             json.member("name", tunnel.name)
             json.member("ID", tunnel.id)

@@ -14,7 +14,7 @@ final class InspectorConnection: ChannelInboundHandler, RemovableChannelHandler 
     private var isRefused = false
     /// What the follower of the live list knows; `nil`: nothing yet.
     private var version: UInt64?
-    private var tunnels: [InspectorTunnel]?
+    private var tunnels: [HTTPTunnel]?
     private var isFollowing = false
 
     /// For every answer: nothing is kept, guessed, framed, or told to others.

@@ -12,7 +12,7 @@ package import TunnelProtocol
 ///
 /// Adding costs a lock and a slot, no matter who is watching: watchers are told that there is something new, at most once until they
 /// have looked, and they look every 50 ms at most (`InspectorServer`).
-package final class InspectorStore: ExchangeListener {
+package final class InspectorStore: Sendable {
     package static let capacity = 500
     package static let byteLimit = 64 << 20
 
@@ -55,6 +55,7 @@ package final class InspectorStore: ExchangeListener {
 
     package init() {}
 
+    /// An exchange has begun, or has ended.
     package func changed(_ exchange: Exchange) {
         let bytes = exchange.bytesKept
         let tell = self.state.withLockedValue { state in

@@ -1,7 +1,7 @@
 package import TunnelProtocol
 
-/// An open HTTP tunnel as the inspector shows it.
-package struct InspectorTunnel: Equatable, Sendable {
+/// An open HTTP tunnel, for whoever follows its requests.
+package struct HTTPTunnel: Equatable, Sendable {
     package let number: TunnelNumber
     package let id: String
     /// What the user calls it; the host of its URL where it has no name.
