@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -166,6 +167,8 @@ class Browser:
 
 
 def main():
+    # Asked to end, it takes the browser along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     browser = Browser(sys.argv[1], sys.argv[2])
     try:
         print(json.dumps({"value": "ready"}), flush=True)
