@@ -122,7 +122,7 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where requests of HTTP tunnels can be looked at: a loopback address, or the next free of 20 ports; or off.",
+            "Where to look at the requests of HTTP tunnels: a loopback address (if its port is taken, one of the next 20), or off.",
             valueName: "addr|off"))
     var inspect = "\(InspectorAddress.standard)"
 

@@ -10,7 +10,6 @@ package final class InspectorServer: Sendable {
     /// `http://127.0.0.1:4040`.
     package let url: String
     private let loops: MultiThreadedEventLoopGroup
-    private let hub: NIOLoopBound<InspectorHub>
 
     /// At once: a browser has six connections and keeps one for events, scripts have theirs.
     static let connectionLimit = 64
@@ -21,10 +20,9 @@ package final class InspectorServer: Sendable {
     /// Without a byte in either direction; events have a sign of life more often than that.
     static let idleTime = TimeAmount.seconds(60)
 
-    private init(url: String, loops: MultiThreadedEventLoopGroup, hub: NIOLoopBound<InspectorHub>) {
+    private init(url: String, loops: MultiThreadedEventLoopGroup) {
         self.url = url
         self.loops = loops
-        self.hub = hub
     }
 
     /// - Throws: `OperatorError` when nothing can be listened on there.
@@ -34,8 +32,7 @@ package final class InspectorServer: Sendable {
         do {
             let hub = try await eventLoop.submit { NIOLoopBound(InspectorHub(api, eventLoop: eventLoop), eventLoop: eventLoop) }.get()
             let channel = try await Self.listen(at: address, hub: hub, on: eventLoop)
-            return InspectorServer(
-                url: "http://\(address.text(port: channel.localAddress?.port ?? 0))", loops: loops, hub: hub)
+            return InspectorServer(url: "http://\(address.text(port: channel.localAddress?.port ?? 0))", loops: loops)
         } catch {
             try? await loops.shutdownGracefully()
             throw error

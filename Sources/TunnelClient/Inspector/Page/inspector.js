@@ -168,7 +168,7 @@ function move(step) {
 function showTunnels(list) {
   tunnels = list;
   $('tunnels').replaceChildren(...list.map(one => h('div', { title: `${one.public_url} leads to ${one.config.addr}` },
-    h('a', { href: one.public_url, target: '_blank', rel: 'noreferrer noopener' }, one.public_url.replace(/^https?:\/\//, '')), ` → ${one.config.addr}`)));
+    h('a', { href: /^https?:/.test(one.public_url) && one.public_url, target: '_blank', rel: 'noreferrer noopener' }, one.public_url.replace(/^https?:\/\//, '')), ` → ${one.config.addr}`)));
   $('hints').replaceChildren(...list.map(one => h('code', {}, `curl ${one.public_url}/`)));
   $('tunnel').replaceChildren(h('option', { value: '' }, 'Any tunnel'), ...list.map(one => h('option', { value: one.name }, one.name)));
   $('tunnel').value = tunnel = list.some(one => one.name === tunnel) ? tunnel : '';
