@@ -71,3 +71,10 @@ package protocol ExchangeListener: Sendable {
     /// The server has closed it.
     func closed(_ number: TunnelNumber)
 }
+
+/// For those who follow requests alone.
+extension ExchangeListener {
+    package func opened(_ tunnel: HTTPTunnel) {}
+
+    package func closed(_ number: TunnelNumber) {}
+}
