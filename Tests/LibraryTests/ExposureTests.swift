@@ -67,7 +67,7 @@ import TunnelTransport
         #expect(try Exposure(text).http?.verifiesCertificate == verifies)
     }
 
-    @Test(arguments: ["", "user", "user:", ":password", "us\ner:password"])
+    @Test(arguments: ["", "ann", "ann:", ":hunter2", "an\nn:hunter2"])
     func `credentials that are none are refused, and not repeated`(text: String) {
         let error = #expect(throws: OperatorError.self) { try HTTPExposure.Credentials(text) }
         #expect(text.isEmpty || error?.description.contains(text) == false)
