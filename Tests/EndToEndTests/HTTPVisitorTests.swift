@@ -224,7 +224,8 @@ import Testing
             #expect(answer["Connection"]?.lowercased() == "upgrade" && answer["Upgrade"]?.lowercased() == "websocket")
             for size in [1, 125, 126, 65_535, 65_536, 1_000_000] {
                 let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-                Thread.detachNewThread { try? visitor.connection.send(Self.frame(payload, masked: true)) }
+                let connection = visitor.connection
+                Thread.detachNewThread { try? connection.send(Self.frame(payload, masked: true)) }
                 #expect(try visitor.receive(Self.frame(payload, masked: false).count) == Self.frame(payload, masked: false))
             }
             // A Close, and then the end of both directions.
