@@ -11,6 +11,7 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
@@ -71,15 +72,18 @@ let package = Package(
         .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "IntermediariesTests", dependencies: ["Intermediaries", "TunnelProtocol", "WebSocketProtocol", nioCore], swiftSettings: strict),
-        .testTarget(name: "HTTPMessagesTests", dependencies: ["HTTPMessages", "Intermediaries", "TunnelProtocol", nioCore, nioHTTP1], swiftSettings: strict),
+        .testTarget(name: "HTTPMessagesTests", dependencies: ["HTTPMessages", "Intermediaries", "TunnelProtocol", nioCore, nioHTTP1, nioEmbedded], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
         .target(
-            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioHTTP1], path: "Tests/FuzzTargets",
+            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioHTTP1, nioEmbedded], path: "Tests/FuzzTargets",
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
             name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TunnelServerTests", dependencies: ["TunnelServer", "TunnelTransport", "TunnelProtocol", "HTTPMessages", nioCore, nioPosix],
             swiftSettings: strict),
         // The two library products in one process, as other programs use them.
         .testTarget(

@@ -12,6 +12,11 @@ package struct JSONObject: Sendable {
         self.members.append("\(Self.quoted(name)):\(value)")
     }
 
+    /// - Parameter text: A decimal number.
+    package mutating func set(_ name: String, decimal text: String) {
+        self.members.append("\(Self.quoted(name)):\(text)")
+    }
+
     package var line: String { "{\(self.members.joined(separator: ","))}" }
 
     private static func quoted(_ text: String) -> String {

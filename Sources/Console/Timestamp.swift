@@ -12,11 +12,26 @@ package enum Timestamp {
     static func now() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        var seconds = time.tv_sec
+        return Self.utc(Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    /// Of a time in milliseconds since 1970-01-01T00:00:00Z, likewise.
+    package static func utc(_ milliseconds: Int64) -> String {
+        let parts = Self.parts(milliseconds) { gmtime_r(&$0, &$1) }
+        return "\(Self.date(parts))T\(Self.clock(parts)).\(Self.digits(Int(milliseconds % 1_000), 3))Z"
+    }
+
+    /// The same where people are, without the day: `09:30:00.123`.
+    package static func localClock(_ milliseconds: Int64) -> String {
+        let parts = Self.parts(milliseconds) { localtime_r(&$0, &$1) }
+        return "\(Self.clock(parts)).\(Self.digits(Int(milliseconds % 1_000), 3))"
+    }
+
+    private static func parts(_ milliseconds: Int64, _ convert: (inout time_t, inout tm) -> Void) -> tm {
+        var seconds = time_t(milliseconds / 1_000)
         var parts = tm()
-        gmtime_r(&seconds, &parts)
-        let milliseconds = Self.digits(Int(time.tv_nsec) / 1_000_000, 3)
-        return "\(Self.date(parts))T\(Self.clock(parts)).\(milliseconds)Z"
+        convert(&seconds, &parts)
+        return parts
     }
 
     /// For people, where they are: `2026-11-21 09:30:00`.

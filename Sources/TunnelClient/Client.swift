@@ -1,10 +1,11 @@
+package import HTTPMessages
 internal import Intermediaries
 public import Logging
 internal import NIOConcurrencyHelpers
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 internal import OpenSSL
-internal import TunnelProtocol
+package import TunnelProtocol
 internal import TunnelTransport
 
 /// A tunnel client: keeps a session with a server and exposes services through it.
@@ -18,6 +19,7 @@ public final class Client: Sendable {
     private struct State {
         var isStopping = false
         var session: NIOLoopBound<ClientSession>?
+        var listener: (any ExchangeListener)?
     }
 
     /// - Parameter onEvent: Called on any thread; must not block.
@@ -49,16 +51,20 @@ public final class Client: Sendable {
         }
         let certificate = OwnCertificate(self.configuration, logger: self.logger)
         let dialer = try self.configuration.makeDialer()
+        var prepared = self.configuration
+        for index in prepared.exposures.indices { try prepared.exposures[index].prepare() }
+        let contexts = try ServiceContexts(prepared.exposures)
         let name = ClientName(self.configuration)
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = loops.next()
         let ended = eventLoop.makePromise(of: OperatorError?.self)
-        let (configuration, logger, emit, counted) = (self.configuration, self.logger, self.emit, self.counted)
+        let (configuration, logger, emit, counted) = (prepared, self.logger, self.emit, self.counted)
         eventLoop.execute {
             let session = ClientSession(
-                configuration: configuration, dialer: dialer, certificate: certificate, clientID: name.text, logger: logger,
-                emit: emit, counted: counted, eventLoop: eventLoop, ended: ended)
+                configuration: configuration, contexts: contexts, dialer: dialer, certificate: certificate, clientID: name.text,
+                logger: logger, listener: self.state.withLockedValue { $0.listener }, emit: emit, counted: counted,
+                eventLoop: eventLoop, ended: ended)
             let isStopping = self.state.withLockedValue { state in
                 state.session = NIOLoopBound(session, eventLoop: eventLoop)
                 return state.isStopping
@@ -81,6 +87,31 @@ public final class Client: Sendable {
             return state.session
         }
         if let session { session.eventLoop.execute { session.value.stop() } }
+    }
+
+    /// Has somebody follow the requests of HTTP tunnels, from now on; `nil` for nobody: then nothing of them is kept.
+    package func follow(_ listener: (any ExchangeListener)?) {
+        let session = self.state.withLockedValue { state in
+            state.listener = listener
+            return state.session
+        }
+        if let session { session.eventLoop.execute { session.value.listen(listener) } }
+    }
+
+    /// Sends a request to the service of an HTTP tunnel as if it had come through the tunnel, with an id of its own; whoever follows
+    /// hears of it. Nothing happens while the client does not run.
+    ///
+    /// - Parameters:
+    ///   - body: The whole of it.
+    ///   - of: The id of the exchange whose request it is, changed or not.
+    package func replay(_ request: RequestMessage, body: ByteBuffer, tunnel: TunnelNumber, of id: String) {
+        guard let session = self.state.withLockedValue({ $0.session }) else { return }
+        var request = request
+        request.id = Randomness.bytes(8).map { String($0 >> 4, radix: 16) + String($0 & 0xF, radix: 16) }.joined()
+        request.fields.replaceOrAdd(name: "X-Request-Id", value: request.id)
+        request.body = body.readableBytes > 0 || request.body != .none ? .bytes(UInt64(body.readableBytes)) : .none
+        request.asksForUpgrade = false
+        session.eventLoop.execute { [request] in session.value.replay(request, body: body, tunnel: tunnel, of: id) }
     }
 
     /// Dials at once where it waits for its next attempt to connect; otherwise nothing happens.

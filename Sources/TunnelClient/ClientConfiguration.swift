@@ -55,6 +55,8 @@ public struct ClientConfiguration: Sendable {
     public var memoryBudget: Int
     /// The forward proxy on the way to the server, whatever the server's address is; `nil`: straight to it.
     public var proxy: ProxyURL?
+    /// Whether there is an event for each request of an HTTP tunnel.
+    public var logsRequests: Bool
 
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
@@ -62,7 +64,7 @@ public struct ClientConfiguration: Sendable {
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
         compression: Bool = false,
-        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil
+        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil, logsRequests: Bool = true
     ) {
         self.server = server
         self.key = key
@@ -79,6 +81,7 @@ public struct ClientConfiguration: Sendable {
         self.compression = compression
         self.memoryBudget = memoryBudget
         self.proxy = proxy
+        self.logsRequests = logsRequests
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
@@ -112,78 +115,5 @@ public struct ClientConfiguration: Sendable {
                 .badConfiguration, "\(self.server) is not encrypted: everybody on the way could read the API key",
                 remedy: "Use wss://. If the way is private, pass --allow-plain-text-key.")
         }
-    }
-}
-
-/// A service to expose, and how.
-public struct Exposure: Sendable, Hashable {
-    public var service: ServiceAddress
-    /// The port visitors use; `nil` for any.
-    public var remotePort: UInt16?
-    /// What the user calls it.
-    public var name: String
-    /// The PROXY protocol that tells the service where each visitor comes from; `nil`: it sees connections of the client's.
-    public var proxyVersion: ProxyVersion?
-
-    public init(service: ServiceAddress, remotePort: UInt16? = nil, name: String = "", proxyVersion: ProxyVersion? = nil) {
-        self.service = service
-        self.remotePort = remotePort
-        self.name = name
-        self.proxyVersion = proxyVersion
-    }
-
-    /// Reads `ADDR[,key=value...]`, where ADDR is `8000`, `host:port`, `tcp://host:port`, `[::1]:port` or `unix:PATH`,
-    /// and the keys are `port`, `name` and `send-proxy`.
-    public init(_ text: String) throws(OperatorError) {
-        func refuse(_ why: String) -> OperatorError {
-            OperatorError(
-                .badConfiguration, "cannot expose \(text): \(why)",
-                remedy: "Write 8000, 127.0.0.1:8000, [::1]:8000, tcp://host:8000 or unix:/path, then ,port=N, ,name=TEXT or ,send-proxy=v1|v2.")
-        }
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-        var address = String(parts[0])
-        if address.hasPrefix("unix:") {
-            address.removeFirst(5)
-            // sun_path has 108 bytes, the closing zero among them.
-            guard !address.isEmpty, address.utf8.count < 108 else { throw refuse("a socket's path has 1 to 107 bytes") }
-            self.service = .unix(path: address)
-        } else {
-            if address.hasPrefix("tcp://") { address.removeFirst(6) }
-            guard !address.contains("://") else {
-                throw refuse("this version tunnels TCP only; an HTTP service can be exposed by its host and port")
-            }
-            guard let service = Self.tcp(address) else { throw refuse("\(address) is not a port, or a host and a port") }
-            self.service = service
-        }
-        self.name = ""
-        for part in parts.dropFirst() {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            switch (pair[0], pair.count) {
-            case ("port", 2):
-                guard let port = UInt16(pair[1]), port > 0 else { throw refuse("\(pair[1]) is not a port") }
-                self.remotePort = port
-            case ("name", 2): self.name = String(pair[1])
-            case ("send-proxy", 2):
-                guard let version = ProxyVersion(rawValue: String(pair[1])) else {
-                    throw refuse("\(pair[1]) is neither v1 nor v2 of the PROXY protocol")
-                }
-                self.proxyVersion = version
-            default: throw refuse("\(part) is none of port=N, name=TEXT, send-proxy=v1|v2")
-            }
-        }
-    }
-
-    private static func tcp(_ address: String) -> ServiceAddress? {
-        if let port = UInt16(address), port > 0 { return .tcp(host: "127.0.0.1", port: port) }
-        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]), port > 0
-        else { return nil }
-        var host = address[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else { return nil }
-        return .tcp(host: String(host), port: port)
     }
 }

@@ -18,4 +18,6 @@ public enum ClientEvent: Sendable {
     /// A tunnel cannot be opened for now; the others go on, and it is tried again.
     case tunnelRefused(Exposure, OperatorError)
     case warning(OperatorError)
+    /// A request of an HTTP tunnel is over. There may be tens of thousands a second.
+    indirect case request(ClientRequest)
 }

@@ -1,3 +1,4 @@
+internal import HTTPMessages
 internal import Intermediaries
 internal import Logging
 internal import NIOConcurrencyHelpers
@@ -39,14 +40,6 @@ struct SessionEnd: Sendable {
 /// A session with the server, and the next one when that is lost: keeps its links, asks for the tunnels, connects visitors to
 /// services. Confined to its event loop.
 final class ClientSession: LinkDelegate {
-    private struct Tunnel {
-        let exposure: Exposure
-        let connector: ServiceConnector
-        var isOpen = false
-        var hasBeenRefused = false
-        var serviceIsDown = false
-    }
-
     static let agent = "ws-tunnel-client/\(programVersion)"
 
     let failures: Failures
@@ -60,9 +53,7 @@ final class ClientSession: LinkDelegate {
     private let counted: NIOLockedValueBox<ClientStatistics>
     private let eventLoop: any EventLoop
     private let ended: EventLoopPromise<OperatorError?>
-    private var tunnels: [TunnelNumber: Tunnel] = [:]
-    /// The ports the server gave, so that the next session can ask for the same.
-    private var ports: [TunnelNumber: UInt16] = [:]
+    private var tunnels: [TunnelNumber: ClientTunnel] = [:]
     /// The present session; `nil` before the first, and between two.
     private var id: SessionID?
     /// The first one is the session's: it ends with it.
@@ -79,9 +70,9 @@ final class ClientSession: LinkDelegate {
 
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
-        configuration: ClientConfiguration, dialer: Dialer, certificate: OwnCertificate, clientID: String, logger: Logger,
-        emit: @escaping @Sendable (ClientEvent) -> Void, counted: NIOLockedValueBox<ClientStatistics>,
-        eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
+        configuration: ClientConfiguration, contexts: ServiceContexts, dialer: Dialer, certificate: OwnCertificate, clientID: String,
+        logger: Logger, listener: (any ExchangeListener)?, emit: @escaping @Sendable (ClientEvent) -> Void,
+        counted: NIOLockedValueBox<ClientStatistics>, eventLoop: any EventLoop, ended: EventLoopPromise<OperatorError?>
     ) {
         self.configuration = configuration
         self.memory = MemoryBudget(partOf: MemoryBudget(bytes: configuration.memoryBudget))
@@ -95,12 +86,21 @@ final class ClientSession: LinkDelegate {
         self.eventLoop = eventLoop
         self.ended = ended
         for (index, exposure) in configuration.exposures.enumerated() {
-            self.tunnels[TunnelNumber(UInt64(index))] = Tunnel(
-                exposure: exposure, connector: ServiceConnector(exposure.service, proxyVersion: exposure.proxyVersion))
+            let number = TunnelNumber(UInt64(index))
+            let service = exposure.http.map {
+                HTTPService(number, exposure, $0, contexts: contexts, logger: logger, eventLoop: eventLoop)
+            }
+            service?.listener = listener
+            self.tunnels[number] = ClientTunnel(exposure, service: service)
         }
     }
 
     func start() {
+        self.watchServices()
+        self.dial()
+    }
+
+    private func dial() {
         self.logger.debug("connecting", metadata: ["server": "\(self.configuration.server)"])
         self.links = (0..<UInt64(self.configuration.links)).map {
             ClientLink(number: $0, session: self, keepalive: self.configuration.keepalive, eventLoop: self.eventLoop)
@@ -135,6 +135,7 @@ final class ClientSession: LinkDelegate {
         for link in self.all {
             link.goAway(goAway)
             link.driver?.whenQuiet = { self.leaveIfQuiet() }
+            self.leaveStreams(of: link)
         }
         self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) { self.leave("the client stops") }
         self.leaveIfQuiet()
@@ -165,6 +166,10 @@ final class ClientSession: LinkDelegate {
         self.retired.removeAll { $0 === link }
         guard self.isStopping, self.all.isEmpty, !self.hasEnded else { return }
         self.hasEnded = true
+        for tunnel in self.tunnels.values {
+            tunnel.health?.stop()
+            tunnel.service?.close()
+        }
         self.ended.succeed(self.result)
     }
 
@@ -277,8 +282,11 @@ final class ClientSession: LinkDelegate {
         self.retired += former
         self.id = nil
         for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
-        self.start()
-        for link in former { link.retire() }
+        self.dial()
+        for link in former {
+            link.retire()
+            self.leaveStreams(of: link)
+        }
     }
 
     // MARK: Counting
@@ -310,12 +318,7 @@ final class ClientSession: LinkDelegate {
 
     private func listen(_ number: TunnelNumber) {
         guard let tunnel = self.tunnels[number], !tunnel.isOpen, let link = self.links.first?.driver else { return }
-        let wanted = tunnel.exposure.remotePort
-        link.send(
-            .listen(
-                Frame.Listen(
-                    tunnel: number, kind: .tcp, port: wanted ?? self.ports[number],
-                    portIsRequired: wanted != nil, label: tunnel.exposure.name)))
+        link.send(.listen(tunnel.request(number, clientID: self.clientID)))
     }
 
     func link(_ link: LinkDriver, received event: Link.Event) {
@@ -332,23 +335,18 @@ final class ClientSession: LinkDelegate {
 
     private func opened(_ listening: Frame.Listening) {
         guard let tunnel = self.tunnels[listening.tunnel] else { return }
-        self.tunnels[listening.tunnel]?.isOpen = true
-        self.tunnels[listening.tunnel]?.hasBeenRefused = false
-        self.ports[listening.tunnel] = listening.port
+        self.tunnels[listening.tunnel]?.opened(listening)
+        // What the server does not know it takes to be well.
+        if tunnel.health?.isWell == false { self.links.first?.driver?.send(.health(listening.tunnel, isWell: false)) }
         self.emit(.tunnel(id: "\(listening.id)", url: listening.url, exposure: tunnel.exposure))
     }
 
     private func refused(_ refused: Frame.Refused) {
         guard let tunnel = self.tunnels[refused.tunnel] else { return }
-        let error = OperatorError(
-            refused.code == .taken ? .taken : .failure,
-            "the server does not open a tunnel for \(tunnel.exposure.service): \(refused.message)",
-            remedy: refused.code == .taken
-                ? "Ask for another port with --remote-port, or leave the choice to the server."
-                : refused.code == .notAllowed ? "Ask for a port the server allows." : nil)
-        // A port we had may still be held by our own former session, which the server does not know to be dead yet; a port of the
-        // range may become free; a server's own failure may pass. Anything else would be refused again.
-        guard self.ports[refused.tunnel] != nil || refused.code == .exhausted || refused.code == .internalError else {
+        let error = tunnel.explain(refused)
+        // A port or a name we had may still be held by our own former session, which the server does not know to be dead yet; a port
+        // of the range may become free; a server's own failure may pass. Anything else would be refused again.
+        guard tunnel.wasGiven || refused.code == .exhausted || refused.code == .internalError else {
             return self.finish(error)
         }
         if !tunnel.hasBeenRefused { self.emit(.tunnelRefused(tunnel.exposure, error)) }
@@ -364,10 +362,15 @@ final class ClientSession: LinkDelegate {
         self.logger.debug(
             "visitor arrived",
             metadata: [
-                "service": "\(tunnel.exposure.service)", "stream": "\(open.stream)",
+                "service": "\(tunnel.exposure.target)", "stream": "\(open.stream)",
                 "visitor": "\(open.visitor?.description ?? "")",
             ])
-        tunnel.connector.connect(open, of: link) { failure in self.serviceAnswered(number, failure) }
+        if let service = tunnel.service {
+            service.open(open.stream, of: link)
+            if self.isStopping || self.retired.contains(where: { $0.driver === link }) { service.leave(link) }
+        } else {
+            tunnel.connector.connect(open, of: link) { failure in self.serviceAnswered(number, failure) }
+        }
         self.count { $0.streams += 1 }
         self.linksChanged()
     }
@@ -385,5 +388,54 @@ final class ClientSession: LinkDelegate {
             self.tunnels[number]?.serviceIsDown = false
             self.emit(.serviceAvailable(tunnel.exposure))
         }
+    }
+
+    // MARK: HTTP
+
+    /// Told of every request; `nil` for nobody.
+    func listen(_ listener: (any ExchangeListener)?) {
+        for tunnel in self.tunnels.values { tunnel.service?.listener = listener }
+    }
+
+    /// Sends a request to a service as if it had come through its tunnel; the listener hears of it.
+    func replay(_ request: RequestMessage, body: ByteBuffer, tunnel: TunnelNumber, of id: String) {
+        guard !self.isStopping, let service = self.tunnels[tunnel]?.service else { return }
+        _ = service.perform(request, body: body, for: .replay(of: id), output: ReplayOutput())
+    }
+
+    /// Idle streams would hold the link until the end of the grace period.
+    private func leaveStreams(of link: ClientLink) {
+        guard let driver = link.driver else { return }
+        for tunnel in self.tunnels.values { tunnel.service?.leave(driver) }
+    }
+
+    private func watchServices() {
+        for (number, tunnel) in self.tunnels {
+            guard let service = tunnel.service else { continue }
+            service.whenAnswered = { [weak self] in self?.serviceAnswered(number, $0) }
+            service.whenReported = { [weak self] request in
+                guard let self else { return }
+                self.count { $0.requests += 1 }
+                if self.configuration.logsRequests { self.emit(.request(request)) }
+            }
+            guard let path = tunnel.exposure.http?.healthPath else { continue }
+            let health = HealthCheck(of: service, path: path, eventLoop: self.eventLoop) { [weak self] isWell, answer in
+                self?.healthChanged(number, isWell: isWell, path, answer)
+            }
+            self.tunnels[number]?.health = health
+            health.start()
+        }
+    }
+
+    private func healthChanged(_ number: TunnelNumber, isWell: Bool, _ path: String, _ answer: String) {
+        guard let tunnel = self.tunnels[number] else { return }
+        if tunnel.isOpen { self.links.first?.driver?.send(.health(number, isWell: isWell)) }
+        guard !isWell else { return self.emit(.serviceAvailable(tunnel.exposure)) }
+        self.emit(
+            .serviceUnavailable(
+                tunnel.exposure,
+                OperatorError(
+                    .failure, "\(tunnel.exposure.target) is not well: GET \(path) gives \(answer)",
+                    remedy: "The server sends visitors to other members of its group, if there are any.")))
     }
 }

@@ -14,6 +14,8 @@ public struct ClientStatistics: Sendable, Equatable {
     public package(set) var lostSessions = 0
     /// Visitors that arrived, whether or not their service accepted.
     public package(set) var streams = 0
+    /// Requests of HTTP tunnels that are over.
+    public package(set) var requests = 0
 
     // MARK: Now
 

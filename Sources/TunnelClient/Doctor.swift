@@ -258,7 +258,7 @@ public final class Doctor: Sendable {
             let start = Instant.now
             do {
                 try await ServiceConnector(exposure.service).probe(on: eventLoop).get()
-                self.pass(.service, "\(exposure.service) accepts connections", since: start)
+                self.pass(.service, "\(exposure.target) accepts connections", since: start)
             } catch {
                 let failure = error as? ServiceFailure ?? ServiceFailure(code: .internalError, explanation: "\(error)")
                 let explained = Failures(self.configuration).explain(failure, exposure)

@@ -69,15 +69,15 @@ struct Failures: Sendable {
         switch failure.code {
         case .refused:
             OperatorError(
-                .failure, "nothing is listening on \(exposure.service)",
+                .failure, "nothing is listening on \(exposure.target)",
                 remedy: "Visitors are refused until it starts. The tunnel stays up.")
         case .internalError:
             OperatorError(
-                .failure, "cannot connect visitors to \(exposure.service): \(failure.explanation)",
+                .failure, "cannot connect visitors to \(exposure.target): \(failure.explanation)",
                 remedy: "The cause lies with this client, not with the service; if files are short, raise ulimit -n.")
         default:
             OperatorError(
-                .failure, "cannot reach \(exposure.service): \(failure.explanation)",
+                .failure, "cannot reach \(exposure.target): \(failure.explanation)",
                 remedy: "Visitors are refused until it answers. The tunnel stays up.")
         }
     }

@@ -1,6 +1,7 @@
 internal import Intermediaries
 internal import Logging
 internal import NIOCore
+internal import struct NIOHTTP1.HTTPHeaders
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
@@ -11,14 +12,20 @@ final class FrontDoor: UpgradeDelegate {
     private let server: ServerContext
     /// Which of the server's keys was shown.
     private var key = 0
+    /// The connection's other end, when it is a visitor's.
+    private var peer: ForwardedNode?
 
     init(server: ServerContext) {
         self.server = server
     }
 
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision {
+        if self.isForVisitors(request) {
+            self.peer = upgrader.transport?.origin
+            return .passOn
+        }
         if let transport = upgrader.transport { self.locate(transport, request) }
-        if let health = self.health(request) { return .answer(health) }
+        if let health = self.server.health(request.method, request.target) { return .answer(health) }
         let upgrade: WebSocketUpgrade
         do {
             upgrade = try WebSocketUpgrade(request)
@@ -64,16 +71,43 @@ final class FrontDoor: UpgradeDelegate {
             forwarded: fields.values("Forwarded"), forwardedProto: fields.values("X-Forwarded-Proto"))
     }
 
-    /// What load balancers ask every few seconds, whatever path the tunnels have; anybody may.
-    private func health(_ request: RequestHead) -> Response? {
-        guard request.method == "GET" || request.method == "HEAD" else { return nil }
-        switch request.target {
-        case "/healthz": return Response(status: 200, reason: "OK", body: "ok\n")
-        case "/readyz" where self.server.takesClients: return Response(status: 200, reason: "OK", body: "ready\n")
-        case "/readyz":
-            return Response(status: 503, reason: "Service Unavailable", body: "This ws-tunnel-server is shutting down.\n")
-        default: return nil
-        }
+    /// Goes on with a connection that visitors have used so far: what begins with these bytes is not theirs.
+    static func meet(
+        _ transport: TransportHandler, bytes: inout ByteBuffer, peer: ForwardedNode, on eventLoop: any EventLoop,
+        _ server: ServerContext
+    ) {
+        let upgrader = ServerUpgrader(eventLoop: eventLoop, delegate: FrontDoor(server: server))
+        // Not whom an earlier request came from.
+        transport.forwarded = ForwardedAddresses(origin: peer)
+        upgrader.take(transport)
+        transport.hand(to: upgrader)
+        transport.isReading = true
+        transport.limit(to: TransportLimits.greeting, "the handshake")
+        transport.passOn(&bytes)
+    }
+
+    /// Whether a request is a client's: it asks for the tunnel protocol.
+    private static func isForTunnels(_ fields: HTTPFields) -> Bool {
+        fields.list("Upgrade", contains: "websocket") && fields.list("Sec-WebSocket-Protocol", contains: Dialer.subprotocol)
+    }
+
+    /// Likewise, of a visitor's connection.
+    static func isForTunnels(_ fields: HTTPHeaders) -> Bool {
+        fields.contains(name: "Sec-WebSocket-Protocol")
+            && fields[canonicalForm: "Sec-WebSocket-Protocol"].contains { $0 == Dialer.subprotocol }
+            && fields[canonicalForm: "Upgrade"].contains { $0.lowercased() == "websocket" }
+    }
+
+    /// Whether a request is a visitor's, for a tunnel.
+    private func isForVisitors(_ request: RequestHead) -> Bool {
+        guard let host = request.fields.only("Host").flatMap({ Authority($0) })?.host, !Self.isForTunnels(request.fields) else { return false }
+        return self.server.isForVisitors(host.last == "." ? String(host.dropLast()) : host)
+    }
+
+    func upgrader(_ upgrader: ServerUpgrader, passesOn bytes: ByteBuffer) {
+        guard let transport = upgrader.transport else { return }
+        guard let peer = self.peer else { return transport.abort() }
+        VisitorConnection.meet(transport, bytes: bytes, peer: peer, on: upgrader.eventLoop, self.server)
     }
 
     func upgraderAccepted(_ upgrader: ServerUpgrader) {

@@ -58,6 +58,7 @@ public final class Server: Sendable {
             reloader.cancel()
         }
         guard let address = listener.localAddress, let port = address.port else { return }
+        self.context.listens(on: UInt16(truncatingIfNeeded: port))
         self.context.emit(
             .ready(
                 listen: ListenAddress(host: configuration.listen.host, port: UInt16(truncatingIfNeeded: port)),

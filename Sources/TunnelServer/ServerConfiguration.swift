@@ -10,6 +10,17 @@ public struct ServerConfiguration: Sendable {
         case certificate(chainFile: String, keyFile: String)
         /// No TLS: a load balancer in front ends it.
         case plain
+
+        var isPlain: Bool { if case .plain = self { true } else { false } }
+    }
+
+    /// Where tunnels have names instead of ports.
+    public enum DomainPolicy: Sendable, Hashable {
+        /// Below `localhost` when that is the host shown in URLs, else nowhere.
+        case automatic
+        case off
+        /// Below this name, which resolves to the server, as every name below it does.
+        case below(TunnelDomain)
     }
 
     /// Which ports TCP tunnels may have.
@@ -42,6 +53,12 @@ public struct ServerConfiguration: Sendable {
     public var tcpPorts: PortPolicy
     /// The host shown in URLs.
     public var publicHost: String
+    /// Below which name HTTP tunnels have theirs.
+    public var domain: DomainPolicy
+    /// Host names beyond the domain that any key may have for its tunnels.
+    public var hostnames: [HostnamePattern]
+    /// Host names that one key may have, besides.
+    public var hostnamesByKey: [String: [HostnamePattern]]
     public var security: Security
     /// A PEM file of authorities: clients must present a certificate of one of them besides the key. `nil`: they are not asked for
     /// one.
@@ -73,7 +90,9 @@ public struct ServerConfiguration: Sendable {
 
     public init(
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
-        tcpPorts: PortPolicy = .any, publicHost: String = "localhost", security: Security = .selfSigned,
+        tcpPorts: PortPolicy = .any, publicHost: String = "localhost",
+        domain: DomainPolicy = .automatic, hostnames: [HostnamePattern] = [], hostnamesByKey: [String: [HostnamePattern]] = [:],
+        security: Security = .selfSigned,
         clientAuthorities: String? = nil,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
         gracePeriod: Duration = .seconds(30), maximumConnectionAge: Duration? = nil,
@@ -86,6 +105,9 @@ public struct ServerConfiguration: Sendable {
         self.bind = bind
         self.tcpPorts = tcpPorts
         self.publicHost = publicHost
+        self.domain = domain
+        self.hostnames = hostnames
+        self.hostnamesByKey = hostnamesByKey
         self.security = security
         self.clientAuthorities = clientAuthorities
         self.stateFolder = stateFolder
@@ -98,6 +120,14 @@ public struct ServerConfiguration: Sendable {
         self.trustedProxies = trustedProxies
         self.proxyProtocol = proxyProtocol
         self.tunnelProxyProtocol = tunnelProxyProtocol
+    }
+
+    var tunnelDomain: TunnelDomain? {
+        switch self.domain {
+        case .automatic: self.publicHost == "localhost" ? .localhost : nil
+        case .off: nil
+        case .below(let domain): domain
+        }
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
@@ -124,6 +154,15 @@ public struct ServerConfiguration: Sendable {
                 .badConfiguration, "\(option) \(value.rawValue) needs to know from whom: anybody could claim any address",
                 remedy: "Name the load balancers' addresses, for example --trusted-proxies 10.0.0.0/8,192.0.2.7.")
         }
+    }
+
+    /// Reads host names with commas between them: `app.example.org,*.example.net`.
+    public static func hostnames(_ text: String) throws(OperatorError) -> [HostnamePattern] {
+        var patterns: [HostnamePattern] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            patterns.append(try HostnamePattern(String(part.drop { $0 == " " })))
+        }
+        return patterns
     }
 
     /// Reads networks and addresses with commas between them: `10.0.0.0/8,2001:db8::7`.

@@ -1,3 +1,4 @@
+internal import HTTPMessages
 internal import Intermediaries
 internal import Logging
 internal import NIOConcurrencyHelpers
@@ -14,6 +15,9 @@ final class ServerContext: Sendable {
     let throttle = AuthenticationThrottle()
     let trustedProxies: TrustedProxies
     let memory: MemoryBudget
+    let names = HostNames()
+    /// Below which name tunnels have theirs; `nil`: nowhere.
+    let domain: TunnelDomain?
     let emit: @Sendable (ServerEvent) -> Void
 
     private struct Sessions {
@@ -24,13 +28,21 @@ final class ServerContext: Sendable {
         var whenEmpty: EventLoopPromise<Void>?
     }
 
+    private struct Visitors {
+        var open: [ObjectIdentifier: NIOLoopBound<VisitorConnection>] = [:]
+        var whenEmpty: EventLoopPromise<Void>?
+    }
+
     private let sessions = NIOLockedValueBox(Sessions())
+    private let visitors = NIOLockedValueBox(Visitors())
+    private let listeningPort = NIOLockedValueBox(UInt16(0))
     private let counted = NIOLockedValueBox(ServerStatistics())
 
     init(configuration: ServerConfiguration, logger: Logger, emit: @escaping @Sendable (ServerEvent) -> Void) {
         self.configuration = configuration
         self.trustedProxies = TrustedProxies(configuration.trustedProxies)
         self.memory = MemoryBudget(bytes: configuration.memoryBudget)
+        self.domain = configuration.tunnelDomain
         self.logger = logger
         self.emit = emit
     }
@@ -109,6 +121,104 @@ final class ServerContext: Sendable {
         promise?.succeed(())
     }
 
+    // MARK: Visitors
+
+    /// - Returns: Whether it may go on: not once the server stops.
+    func add(_ visitor: VisitorConnection) -> Bool {
+        guard self.takesClients else { return false }
+        let bound = NIOLoopBound(visitor, eventLoop: visitor.eventLoop)
+        self.visitors.withLockedValue { $0.open[ObjectIdentifier(visitor)] = bound }
+        return true
+    }
+
+    func remove(_ visitor: VisitorConnection) {
+        let promise = self.visitors.withLockedValue { visitors -> EventLoopPromise<Void>? in
+            visitors.open[ObjectIdentifier(visitor)] = nil
+            return visitors.open.isEmpty ? visitors.whenEmpty : nil
+        }
+        promise?.succeed(())
+    }
+
+    /// Those whose request is answered leave at once, the others with their answer.
+    private func stopVisitors(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        let open = self.visitors.withLockedValue { visitors in
+            visitors.whenEmpty = promise
+            return Array(visitors.open.values)
+        }
+        if open.isEmpty { promise.succeed(()) }
+        for visitor in open { visitor.eventLoop.execute { visitor.value.serverStops() } }
+        return promise.futureResult
+    }
+
+    // MARK: Names
+
+    enum NameVerdict {
+        /// The whole host name.
+        case allowed(String)
+        case refused(String)
+    }
+
+    /// Whether a key may have a name: a label below the domain, or a whole host name.
+    func name(_ wanted: String, key: Int) -> NameVerdict {
+        guard let name = TunnelName.normalizedHost(wanted) else {
+            return .refused("\(wanted.printable) is not a name for a tunnel: letters, digits and - make one")
+        }
+        guard name.contains(".") else {
+            guard let domain = self.domain else {
+                return .refused(
+                    "this server gives tunnels no names: its operator has to start it with --domain, or a whole host name is needed")
+            }
+            return .allowed("\(name).\(domain.name)")
+        }
+        if self.domain?.holds(name) == true { return .allowed(name) }
+        let configuration = self.configuration
+        let own = configuration.keys.indices.contains(key) ? configuration.hostnamesByKey[configuration.keys[key]] ?? [] : []
+        if (configuration.hostnames + own).contains(where: { $0.matches(name) }) { return .allowed(name) }
+        return .refused("this key may not have the name \(name): its operator has to allow it with --hostnames")
+    }
+
+    /// Whether a request for a host is a visitor's, be there a tunnel or not.
+    func isForVisitors(_ host: String) -> Bool {
+        self.domain?.holds(host) == true || self.names.knows(host)
+    }
+
+    /// The port that connections arrive at, once it is known.
+    func listens(on port: UInt16) {
+        self.listeningPort.withLockedValue { $0 = port }
+    }
+
+    /// What visitors type.
+    func publicURL(of host: String, kind: Frame.TunnelKind) -> String {
+        let (isPlain, domain) = (self.configuration.security.isPlain, self.domain)
+        let isLocal = host == "localhost" || host.hasSuffix(".localhost")
+        let scheme = kind == .tls ? "tls" : domain?.scheme ?? (isPlain && isLocal ? "http" : "https")
+        let usual: UInt16 = scheme == "http" ? 80 : 443
+        let port: UInt16
+        if let told = domain?.port {
+            port = told
+        } else if domain?.scheme != nil || isPlain && !isLocal {
+            port = usual
+        } else {
+            port = self.listeningPort.withLockedValue { $0 }
+        }
+        return "\(scheme)://\(host)" + (port == usual ? "" : ":\(port)")
+    }
+
+    // MARK: Health
+
+    /// What load balancers ask every few seconds, whatever path the tunnels have; anybody may.
+    func health(_ method: String, _ target: String) -> Response? {
+        guard method == "GET" || method == "HEAD" else { return nil }
+        switch target {
+        case "/healthz": return Response(status: 200, reason: "OK", body: "ok\n")
+        case "/readyz" where self.takesClients: return Response(status: 200, reason: "OK", body: "ready\n")
+        case "/readyz":
+            return Response(status: 503, reason: "Service Unavailable", body: "This ws-tunnel-server is shutting down.\n")
+        default: return nil
+        }
+    }
+
     // MARK: Counting
 
     var statistics: ServerStatistics {
@@ -137,6 +247,7 @@ final class ServerContext: Sendable {
     /// - Returns: When they have.
     func stop(on eventLoop: any EventLoop, grace: Duration) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
+        let visitors = self.stopVisitors(on: eventLoop)
         let open = self.sessions.withLockedValue { sessions in
             sessions.isStopping = true
             sessions.whenEmpty = promise
@@ -146,6 +257,6 @@ final class ServerContext: Sendable {
         for session in open {
             session.eventLoop.execute { session.value.leave(within: grace) }
         }
-        return promise.futureResult
+        return promise.futureResult.and(visitors).map { _ in }
     }
 }

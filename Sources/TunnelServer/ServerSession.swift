@@ -7,22 +7,27 @@ internal import WebSocketProtocol
 /// One client's presence: its links, its tunnels. It outlives the connections that carry the links. Confined to its event loop.
 final class ServerSession: LinkDelegate {
     /// A tunnel, from the moment its port is being opened.
-    private struct Tunnel {
+    struct Tunnel {
         let id: TunnelID
         var url = ""
         var listener: (any Channel)?
+        /// For a tunnel that has a name instead of a port.
+        var named: NamedTunnel?
+
+        /// Whether its client has been told that it is open.
+        var isOpen: Bool { self.listener != nil || self.named != nil }
     }
 
     let id = SessionID(.random())
     let identity: ClientIdentity?
-    private let server: ServerContext
-    private let eventLoop: any EventLoop
+    let server: ServerContext
+    let eventLoop: any EventLoop
     /// For its windows and replay buffers.
     let memory: MemoryBudget
-    private let key: Int
-    private var logger: Logger
-    private var tunnels: [TunnelNumber: Tunnel] = [:]
-    private var links: [UInt64: ServerLink] = [:]
+    let key: Int
+    private(set) var logger: Logger
+    var tunnels: [TunnelNumber: Tunnel] = [:]
+    private(set) var links: [UInt64: ServerLink] = [:]
     /// The ports that a former session of this client had.
     private let formerPorts: [TunnelNumber: UInt16]
     private var isLeaving = false
@@ -232,6 +237,8 @@ final class ServerSession: LinkDelegate {
 
     /// A link lost its connection, got another, or is gone.
     private func linksChanged() {
+        let isCarried = self.links.values.contains { $0.connection != nil }
+        for tunnel in self.tunnels.values { tunnel.named?.set(isCarried: isCarried) }
         let isPaused = self.links.values.contains { $0.connection == nil }
         guard isPaused != self.isPaused else { return }
         self.isPaused = isPaused
@@ -239,7 +246,7 @@ final class ServerSession: LinkDelegate {
     }
 
     /// The link for a new visitor: of those that are carried, the one with the fewest streams.
-    private func linkForVisitor() -> LinkDriver? {
+    func linkForVisitor() -> LinkDriver? {
         let drivers = self.links.values.map(\.driver)
         let carried = drivers.filter(\.isCarried)
         return (carried.isEmpty ? drivers : carried).min { $0.streamCount < $1.streamCount }
@@ -252,7 +259,8 @@ final class ServerSession: LinkDelegate {
         case .opened(let open):
             // Clients open no streams yet; a later version may, and is told that this server does not take them.
             link.reset(open.stream, .noSuchTunnel)
-        case .connected, .data, .finished, .reset, .sendable, .listening, .refused, .health: break
+        case .health(let number, let isWell): self.healthChanged(number, isWell: isWell)
+        case .connected, .data, .finished, .reset, .sendable, .listening, .refused: break
         }
     }
 
@@ -264,7 +272,7 @@ final class ServerSession: LinkDelegate {
             link.send(.refused(Frame.Refused(tunnel: listen.tunnel, code: code, message: message)))
         }
         guard !self.isLeaving else { return refuse(.internalError, "the server is shutting down") }
-        guard listen.kind == .tcp else {
+        guard listen.kind == .tcp || listen.kind == .http else {
             return refuse(.unknownKind, "this server does not know tunnels of kind \(listen.kind.rawValue)")
         }
         guard self.tunnels[listen.tunnel] == nil else {
@@ -273,6 +281,7 @@ final class ServerSession: LinkDelegate {
         guard self.tunnels.count < Limits.Implementation.tunnels else {
             return refuse(.exhausted, "a session has at most \(Limits.Implementation.tunnels) tunnels")
         }
+        guard listen.kind == .tcp else { return self.openNamed(listen, link, refuse) }
         let policy = self.server.configuration.tcpPorts
         if let port = listen.port, listen.portIsRequired, !policy.allows(port) {
             return refuse(.notAllowed, "port \(port) is not among this server's ports for tunnels (\(policy))")
@@ -327,10 +336,12 @@ final class ServerSession: LinkDelegate {
         let host = self.server.configuration.publicHost
         tunnel.url = "\(host.contains(":") ? "[\(host)]" : host):\(port)"
         tunnel.listener = listener
+        self.opened(number, tunnel, port: UInt16(truncatingIfNeeded: port), link)
+    }
+
+    func opened(_ number: TunnelNumber, _ tunnel: Tunnel, port: UInt16?, _ link: LinkDriver) {
         self.tunnels[number] = tunnel
-        link.send(
-            .listening(
-                Frame.Listening(tunnel: number, id: tunnel.id, url: tunnel.url, port: UInt16(truncatingIfNeeded: port))))
+        link.send(.listening(Frame.Listening(tunnel: number, id: tunnel.id, url: tunnel.url, port: port)))
         self.logger.info("tunnel open", metadata: ["tunnel": "\(tunnel.id)", "url": "\(tunnel.url)"])
         self.server.emit(.tunnelOpened(id: "\(tunnel.id)", url: tunnel.url, session: "\(self.id)"))
     }
@@ -340,8 +351,12 @@ final class ServerSession: LinkDelegate {
     }
 
     private func close(_ number: TunnelNumber) {
-        guard let tunnel = self.tunnels.removeValue(forKey: number), let listener = tunnel.listener else { return }
-        listener.close(promise: nil)
+        guard let tunnel = self.tunnels.removeValue(forKey: number), tunnel.isOpen else { return }
+        tunnel.listener?.close(promise: nil)
+        if let named = tunnel.named {
+            self.server.names.release(named)
+            named.close()
+        }
         self.logger.info("tunnel closed", metadata: ["tunnel": "\(tunnel.id)", "url": "\(tunnel.url)"])
         self.server.emit(.tunnelClosed(id: "\(tunnel.id)", url: tunnel.url, session: "\(self.id)"))
     }

@@ -121,7 +121,7 @@ package struct Dialer: Sendable {
         if let proxy, let proxyHandshake {
             if let context = proxy.tls {
                 let tls = try TLSConnection(context: context, role: .client(host: proxy.url.host))
-                try channel.pipeline.syncOperations.addHandler(ProxyTLSHandler(tls))
+                try channel.pipeline.syncOperations.addHandler(ClientTLSHandler(tls, with: .proxy))
             }
             try channel.pipeline.syncOperations.addHandler(ProxyHandler(proxyHandshake))
             try channel.pipeline.syncOperations.addHandler(Milestone { _ in progress(.proxied) })

@@ -7,6 +7,10 @@ package protocol UpgradeDelegate: AnyObject {
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision
     /// The 101 is on its way: take the transport over with a `TunnelConnection`.
     func upgraderAccepted(_ upgrader: ServerUpgrader)
+    /// The request was passed on: take the transport over.
+    ///
+    /// - Parameter bytes: All that has come so far, the request's head among it; nobody else holds them.
+    func upgrader(_ upgrader: ServerUpgrader, passesOn bytes: ByteBuffer)
     /// The connection never became a tunnel connection. The last call.
     func upgrader(_ upgrader: ServerUpgrader, failed failure: UpgradeFailure)
 }
@@ -18,6 +22,8 @@ package enum UpgradeDecision: Sendable {
     case refuse(Response, reason: String)
     /// Answer with this and close: the request was none for a tunnel connection, and there is nothing wrong with it.
     case answer(Response)
+    /// The request is for somebody else, who gets it as it came.
+    case passOn
 }
 
 package enum UpgradeFailure: Error, Sendable {
@@ -38,6 +44,8 @@ package final class ServerUpgrader: TransportUser {
     /// Whether any byte of a request has come.
     package private(set) var hasReceived = false
     private var handshake = ServerHandshake()
+    /// All that has come: at most a head's limit, and one read.
+    private var received = ByteBuffer()
     private var delegate: (any UpgradeDelegate)?
     private var failure: UpgradeFailure?
 
@@ -56,6 +64,7 @@ package final class ServerUpgrader: TransportUser {
     package func transport(received bytes: inout ByteBuffer) {
         self.hasReceived = true
         guard self.failure == nil, let transport = self.transport, let delegate = self.delegate else { return }
+        self.received.writeImmutableBuffer(bytes)
         let request: RequestHead
         do {
             guard let head = try self.handshake.receive(&bytes) else { return }
@@ -69,6 +78,10 @@ package final class ServerUpgrader: TransportUser {
             self.answer(response, to: request, because: .refused(reason: reason))
         case .answer(let response):
             self.answer(response, to: request, because: .answered)
+        case .passOn:
+            self.delegate = nil
+            delegate.upgrader(self, passesOn: self.received)
+            self.transport = nil
         case .accept(let upgrade, let subprotocol, let compression):
             var answer = ByteBuffer()
             do {

@@ -74,6 +74,20 @@ package struct ServiceConnector: Sendable {
         }
     }
 
+    /// Connects for whoever speaks with the service itself, instead of handing on a stream's bytes.
+    ///
+    /// - Parameter prepare: Adds the channel's handlers; on its event loop.
+    /// - Returns: Fails with a `ServiceFailure`.
+    package func connect(
+        on eventLoop: any EventLoop, prepare: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<any Channel> {
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(TransportLimits.connect)
+            .streamOptions()
+            .channelInitializer { channel in channel.eventLoop.makeCompletedFuture { try prepare(channel) } }
+        return self.connect(bootstrap).flatMapErrorThrowing { throw Self.failure($0) }
+    }
+
     /// Connects once and leaves again.
     ///
     /// - Returns: Fails with a `ServiceFailure`.

@@ -3,6 +3,14 @@ package import NIOCore
 package import OpenSSL
 internal import struct TunnelProtocol.Endpoint
 
+#if canImport(Glibc)
+internal import struct Glibc.linger
+#elseif canImport(Musl)
+internal import struct Musl.linger
+#else
+internal import struct Darwin.linger
+#endif
+
 /// Who uses a transport's plain bytes: the opening handshake first, then the tunnel connection.
 package protocol TransportUser: AnyObject {
     /// The TCP connection, and TLS on it, stand.
@@ -13,8 +21,16 @@ package protocol TransportUser: AnyObject {
     func transportReadComplete()
     /// The socket takes bytes again.
     func transportIsWritable()
+    /// The peer sends no more, though it may still read.
+    ///
+    /// - Returns: Whether this side goes on sending. If not, the connection ends.
+    func transportInputEnded() -> Bool
     /// The last call: the connection is gone.
     func transportEnded(_ end: TransportEnd)
+}
+
+extension TransportUser {
+    package func transportInputEnded() -> Bool { false }
 }
 
 /// How a transport ended.
@@ -41,6 +57,7 @@ package enum TransportEnd: Error, Sendable {
 /// The user is called directly, not through the pipeline, so that buffers arrive with one owner.
 package final class TransportHandler: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
     private let tls: TLSConnection?
@@ -51,6 +68,10 @@ package final class TransportHandler: ChannelInboundHandler {
     private var hasStarted = false
     private var isReady = false
     private var isClosing = false
+    private var inputHasEnded = false
+    private var outputHasEnded = false
+    /// Whether the user goes on after the end of the input.
+    private var goesOn = false
     private var end: TransportEnd?
 
     /// - Parameters:
@@ -79,6 +100,11 @@ package final class TransportHandler: ChannelInboundHandler {
 
     package var isWritable: Bool { self.context?.channel.isWritable ?? false }
 
+    /// Bytes that the socket has not taken yet.
+    package var waitingBytes: Int {
+        (try? self.context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
     package var isOpen: Bool { self.context != nil && !self.isClosing }
 
     /// Hands the transport to its next user.
@@ -87,8 +113,29 @@ package final class TransportHandler: ChannelInboundHandler {
     }
 
     /// Gives bytes that came with the last of one user's to the next.
-    func passOn(_ bytes: inout ByteBuffer) {
+    package func passOn(_ bytes: inout ByteBuffer) {
         self.user?.transport(received: &bytes)
+    }
+
+    /// For what the user puts above: it gets bytes from `pass(up:)` only, and nothing else that happens here.
+    package var pipeline: ChannelPipeline.SynchronousOperations? { self.context?.pipeline.syncOperations }
+
+    /// Gives bytes to the handlers above.
+    package func pass(up bytes: ByteBuffer) {
+        self.context?.fireChannelRead(self.wrapInboundOut(bytes))
+    }
+
+    /// From here on the user is asked what becomes of the connection when its peer has closed one direction.
+    package func allowHalfClosure() {
+        try? self.context?.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+    }
+
+    /// Whether the socket is read. What has been read already is still given to the user.
+    package var isReading = true {
+        didSet {
+            guard self.isReading != oldValue, !self.isClosing else { return }
+            try? self.context?.channel.syncOptions?.setOption(.autoRead, value: self.isReading)
+        }
     }
 
     /// Takes the connection off this event loop, so that another can go on with it. Nothing is heard of it here any more.
@@ -144,20 +191,37 @@ package final class TransportHandler: ChannelInboundHandler {
     /// Sends what was written, then closes: our direction at once, the rest when the peer has closed its own.
     package func close() {
         guard self.isOpen else { return }
-        self.tls?.close()
+        if !self.outputHasEnded { self.tls?.close() }
         self.flush()
         self.end = self.end ?? .closedHere
+        // What still comes is dropped, but has to be read: closing with bytes unread would be a reset.
+        self.isReading = true
         self.closeOutput()
     }
 
+    /// Sends what was written, then closes this direction alone.
+    package func finishOutput() {
+        guard self.isOpen, !self.outputHasEnded else { return }
+        self.outputHasEnded = true
+        self.tls?.close()
+        self.flush()
+        self.shutOutput()
+    }
+
     private func closeOutput() {
-        guard let context = self.context else { return }
+        guard self.context != nil else { return }
         self.isClosing = true
+        if !self.outputHasEnded { self.shutOutput() }
+        self.limit(to: TransportLimits.lingering, "closing")
+    }
+
+    private func shutOutput() {
+        guard let context = self.context else { return }
+        self.outputHasEnded = true
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             bound.value.close(mode: .output, promise: nil)
         }
-        self.limit(to: TransportLimits.lingering, "closing")
     }
 
     /// Closes without a word: for a peer that does not answer.
@@ -165,6 +229,14 @@ package final class TransportHandler: ChannelInboundHandler {
         self.isClosing = true
         self.end = self.end ?? .closedHere
         self.context?.close(promise: nil)
+    }
+
+    /// Resets the connection, so that the peer does not take this for a proper end.
+    package func reset() {
+        if let socket = self.context?.channel as? any SocketOptionProvider {
+            _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+        }
+        self.abort()
     }
 
     /// Ends the transport after `time`, unless another limit is set or this one is lifted before.
@@ -249,11 +321,26 @@ package final class TransportHandler: ChannelInboundHandler {
             case .limitReached: continue
             case .wantsMore: return
             case .closed:
+                guard !self.inputEnded() else { return }
                 self.end = self.end ?? .endOfFile
                 self.close()
                 return
             }
         }
+    }
+
+    /// - Returns: Whether this side goes on.
+    private func inputEnded() -> Bool {
+        guard !self.inputHasEnded else { return self.goesOn }
+        self.inputHasEnded = true
+        self.goesOn = self.user?.transportInputEnded() ?? false
+        return self.goesOn
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .some(.inputClosed) = event as? ChannelEvent, !self.isClosing, !self.inputEnded() else { return }
+        self.end = self.end ?? .endOfFile
+        context.close(promise: nil)
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {

@@ -40,7 +40,11 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What to expose: 8000, 127.0.0.1:8000, tcp://host:8000 or unix:/path; then ,port=N, ,name=TEXT or ,send-proxy=v1|v2. Repeatable.",
+            """
+            What to expose: 8000, 127.0.0.1:8000, tcp://host:8000 or unix:/path; then ,port=N, ,name=TEXT or ,send-proxy=v1|v2. \
+            For a name instead of a port: http://127.0.0.1:3000, https://host, http+unix:/path or tls://host:443; then \
+            ,subdomain=NAME and so on, as in the options below. Repeatable.
+            """,
             valueName: "addr"))
     var expose: [String] = []
 
@@ -52,6 +56,11 @@ struct ClientCommand: AsyncParsableCommand {
             "Begin connections to the service with a PROXY header that tells the visitor's address, with a single --expose.",
             valueName: "version"))
     var sendProxy: ProxyVersion?
+
+    @OptionGroup(title: "HTTP tunnels, with a single --expose") var http: HTTPOptions
+
+    @Option(help: ArgumentHelp("A line for each request of an HTTP tunnel, without its query.", valueName: "on|off"))
+    var logRequests = SwitchArgument.on
 
     @Option(help: ArgumentHelp("A file with the pre-shared key, instead of the environment.", valueName: "path"))
     var apiKeyFile: String?
@@ -123,6 +132,7 @@ struct ClientCommand: AsyncParsableCommand {
         guard self.sendProxy == nil || self.expose.count == 1 else {
             throw ValidationError("--send-proxy goes with a single --expose; with several, write --expose ADDR,send-proxy=v1.")
         }
+        try self.http.check(exposures: self.expose.count)
         guard self.remotePort != 0 else { throw ValidationError("--remote-port is 1 to 65535.") }
         guard [!self.caFile.isEmpty, self.fingerprint != nil, self.insecure].filter(\.self).count <= 1 else {
             throw ValidationError("--ca-file, --fingerprint and --insecure exclude each other.")
@@ -138,11 +148,13 @@ struct ClientCommand: AsyncParsableCommand {
         let logger = makeLogger(self.output.logFormat, self.output.level)
         let events = EventStream(isOn: self.output.json)
         let client: Client
+        let reporter: Reporter
         let panel: LivePanel<ClientPanel>?
         do {
             let configuration = try self.makeConfiguration(logger)
             panel = self.output.json ? nil : LivePanel(ClientPanel(configuration))
-            let reporter = Reporter(logger: logger, events: events, isJSON: self.output.json, panel: panel)
+            reporter = Reporter(
+                logger: logger, format: self.output.logFormat, events: events, isJSON: self.output.json, panel: panel)
             client = Client(configuration, logger: logger) { reporter.report($0) }
         } catch {
             Program.fail(error, logger: logger, events: events)
@@ -152,7 +164,10 @@ struct ClientCommand: AsyncParsableCommand {
             panel?.update { $0.stop(now: .now) }
             client.stop()
         }
-        await Program.run(logger: logger, events: events, stop: stop, hangUp: client.reconnect, body: client.run)
+        await Program.run(logger: logger, events: events, stop: stop, hangUp: client.reconnect) {
+            defer { reporter.flush() }
+            try await client.run()
+        }
     }
 
     func makeConfiguration(_ logger: Logger) throws -> ClientConfiguration {
@@ -163,13 +178,21 @@ struct ClientCommand: AsyncParsableCommand {
             server: try ServerURL(server ?? "wss://localhost:8443"), key: key ?? "",
             exposures: try self.expose.map { text throws(OperatorError) in try Exposure(text) },
             stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
+        try self.http.apply(to: &configuration.exposures, environment: environment, logger)
         if let port = self.remotePort {
+            guard !configuration.exposures[0].hasName else {
+                throw OperatorError(.badConfiguration, "\(configuration.exposures[0].target) has a name, not a port: see --subdomain")
+            }
             guard configuration.exposures[0].remotePort == nil else {
                 throw OperatorError(.badConfiguration, "the public port is given twice: --remote-port and port=")
             }
             configuration.exposures[0].remotePort = port
         }
         if let version = self.sendProxy {
+            guard configuration.exposures[0].http == nil else {
+                throw OperatorError(
+                    .badConfiguration, "an HTTP service learns of its visitors from X-Forwarded-For, not from the PROXY protocol")
+            }
             guard configuration.exposures[0].proxyVersion == nil else {
                 throw OperatorError(.badConfiguration, "the PROXY protocol is given twice: --send-proxy and send-proxy=")
             }
@@ -193,6 +216,7 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.gracePeriod = self.gracePeriod.duration
         configuration.compression = self.compression == .on
         configuration.memoryBudget = self.memoryBudget.bytes
+        configuration.logsRequests = self.logRequests == .on
         configuration.proxy = try self.chooseProxy(to: configuration.server, environment, logger)
         return configuration
     }

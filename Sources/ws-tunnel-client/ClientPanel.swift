@@ -65,7 +65,7 @@ struct ClientPanel: Sendable {
             case .online: self.state = .lost(at: now)
             case .connecting, .lost, .stopping: break
             }
-        case .serviceUnavailable, .serviceAvailable, .tunnelRefused, .warning: break
+        case .serviceUnavailable, .serviceAvailable, .tunnelRefused, .warning, .request: break
         }
     }
 
@@ -120,6 +120,7 @@ struct ClientPanel: Sendable {
 
     private func countLine(_ statistics: ClientStatistics) -> String {
         var line = "\(Self.count(statistics.openStreams, "stream", "streams")) open, \(statistics.streams) so far"
+        if statistics.requests > 0 { line += "; \(Self.count(statistics.requests, "request", "requests"))" }
         if statistics.resumptions > 0 {
             line += "; resumed \(Self.count(statistics.resumptions, "time", "times"))"
             line += ", \(Self.count(statistics.repeatedBytes, "byte", "bytes")) sent again"
@@ -131,7 +132,7 @@ struct ClientPanel: Sendable {
     private func tunnelLines() -> [String] {
         var lines = self.tunnels.prefix(Self.shownTunnels).map { tunnel in
             let name = tunnel.exposure.name.isEmpty ? "" : " (\(tunnel.exposure.name))"
-            return "\(tunnel.url ?? "no public address") -> \(tunnel.exposure.service)\(name)"
+            return "\(tunnel.url ?? "no public address") -> \(tunnel.exposure.target)\(name)"
         }
         let rest = self.tunnels.count - lines.count
         if rest > 0 { lines.append("and \(Self.count(rest, "more tunnel", "more tunnels"))") }

@@ -9,8 +9,37 @@ struct Reporter: Sendable {
     let events: EventStream
     let isJSON: Bool
     let panel: LivePanel<ClientPanel>?
+    private let requests: LineBatch<ClientRequest>
+
+    init(logger: Logger, format: LogFormat, events: EventStream, isJSON: Bool, panel: LivePanel<ClientPanel>?) {
+        self.logger = logger
+        self.events = events
+        self.isJSON = isJSON
+        self.panel = panel
+        let sink = isJSON ? OutputSink.standardOutput : OutputSink.standardError
+        let isTerminal = sink.isTerminal && format == .text
+        self.requests = LineBatch(to: sink) { request, text in
+            if isJSON {
+                RequestLog.event(request, into: &text)
+            } else if isTerminal {
+                RequestLog.aligned(request, into: &text)
+            } else {
+                RequestLog.plain(request, format, into: &text)
+            }
+        } dropped: { count, text in
+            if isJSON || format == .json {
+                text += EventStream.line("dropped", at: WallClock.milliseconds) { $0.set("requests", count) }
+            } else {
+                text += "(\(count) requests were not listed: there are too many)"
+            }
+        }
+    }
+
+    /// Before the program ends.
+    func flush() { self.requests.flush() }
 
     func report(_ event: ClientEvent) {
+        if case .request(let request) = event { return self.requests.add(request) }
         self.panel?.update { $0.learn(event, now: .now, date: Timestamp.local()) }
         switch event {
         case .connected(let server):
@@ -20,7 +49,7 @@ struct Reporter: Sendable {
             self.events.send("tunnel") {
                 $0.set("id", id)
                 $0.set("url", url)
-                $0.set("expose", "\(exposure.service)")
+                $0.set("expose", exposure.target)
                 if !exposure.name.isEmpty { $0.set("name", exposure.name) }
             }
         case .paused(let error, let streams, let delay, let attempt):
@@ -45,13 +74,14 @@ struct Reporter: Sendable {
             self.logger.report(error, at: .warning)
             self.event(error)
         case .serviceAvailable(let exposure):
-            self.logger.notice("\(exposure.service) accepts visitors again")
+            self.logger.notice("\(exposure.target) accepts visitors again")
         case .tunnelRefused(_, let error):
             self.logger.report(error, at: .warning, also: "Asking again every 2 s.")
             self.event(error)
         case .warning(let error):
             self.logger.report(error, at: .warning)
             self.event(error)
+        case .request: break  // See above: they do not come one by one.
         }
     }
 

@@ -12,7 +12,7 @@ struct ServerCommand: AsyncParsableCommand {
         abstract: "Gives services behind NAT a public address.",
         discussion: """
             Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a
-            port for each and carries visitors there.
+            port for each, or gives it a name below --domain, and carries visitors there.
 
             The pre-shared key comes from SOCKETS_API_KEY (or SOCKETS_SINGLE_API_KEY), or from --api-key-file. Clients \
             need the same.
@@ -36,6 +36,18 @@ struct ServerCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The host shown in URLs.", valueName: "name"))
     var publicHost = "localhost"
+
+    @Option(
+        help: ArgumentHelp(
+            "HTTP tunnels are names below this one; its DNS has *.NAME too. (default: localhost with --public-host localhost, else off)",
+            valueName: "[scheme://]name[:port]|off"))
+    var domain: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Whole host names that clients may have for HTTP tunnels: app.example.org,*.example.net. (default: none)",
+            valueName: "name,..."))
+    var hostnames: String?
 
     @Option(help: ArgumentHelp("The certificate chain, PEM. Without it: a self-signed one, made once.", valueName: "pem"))
     var tlsCert: String?
@@ -127,6 +139,8 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.bind = self.bind
         configuration.tcpPorts = self.tcpPorts.policy
         configuration.publicHost = self.publicHost
+        if let domain = self.domain { configuration.domain = domain == "off" ? .off : .below(try TunnelDomain(domain)) }
+        configuration.hostnames = try self.hostnames.map(ServerConfiguration.hostnames) ?? []
         configuration.keepalive = self.keepalive.duration
         configuration.resumeWindow = self.resumeWindow.duration
         configuration.gracePeriod = self.gracePeriod.duration

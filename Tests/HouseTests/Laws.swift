@@ -83,7 +83,7 @@ enum Laws {
         "Console/OutputSink.swift", "Console/Program.swift",
         "TunnelTransport/Explanations.swift", "TunnelTransport/StateFolder.swift",
         "TunnelTransport/TransportHandler.swift", "TunnelTransport/SocketDescriptor.swift",
-        "TunnelTransport/ProxyTLSHandler.swift",
+        "TunnelTransport/ClientTLSHandler.swift",
         "WebSocketProtocol/Frames/Masking.swift", "WebSocketProtocol/Frames/FrameHeaderDecoder.swift",
         "WebSocketProtocol/Connection/FrameReader.swift",
         "WebSocketProtocol/Compression/Deflater.swift", "WebSocketProtocol/Compression/Inflater.swift",

@@ -1,30 +1,43 @@
-internal import NIOCore
-internal import OpenSSL
+package import NIOCore
+package import OpenSSL
 
-/// TLS between the client and its proxy, under whatever goes through the proxy, which mostly is TLS itself.
+/// TLS of a client's under whatever speaks above it: between the client and its proxy, where what goes through the proxy mostly is
+/// TLS itself, and between the client and a service.
 ///
-///     socket ──ciphertext──▶ TLSConnection ──plain bytes──▶ ProxyHandler, TransportHandler
+///     socket ──ciphertext──▶ TLSConnection ──plain bytes──▶ ProxyHandler, TransportHandler; ServiceConnection
 ///
-/// Whoever is above learns that the channel is active once the proxy's certificate is verified.
-final class ProxyTLSHandler: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+/// Whoever is above learns that the channel is active once the certificate is verified.
+package final class ClientTLSHandler: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    package enum Peer: Sendable {
+        /// What goes wrong is told as a `TransportEnd`.
+        case proxy
+        /// What goes wrong is told as a `TLSFailure`. The end of the socket without a close_notify is a failure as well: what was
+        /// said up to there may have been cut off (RFC 8446 §6.1).
+        case service
+    }
 
     private let tls: TLSConnection
+    private let peer: Peer
     private var isReady = false
     private var hasFailed = false
+    /// The peer has said that it sends no more.
+    private var isClosed = false
     /// Of writes that are encrypted and not yet on their way.
     private var promises: [EventLoopPromise<Void>] = []
 
-    init(_ tls: TLSConnection) {
+    package init(_ tls: TLSConnection, with peer: Peer) {
         self.tls = tls
+        self.peer = peer
     }
 
     // MARK: In
 
-    func channelActive(context: ChannelHandlerContext) {
+    package func channelActive(context: ChannelHandlerContext) {
         do {
             try self.tls.start()
         } catch {
@@ -33,7 +46,7 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         self.send(context)
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.hasFailed else { return }
         var bytes = self.unwrapInboundIn(data)
         // The buffer of every other read of this loop, see `ConnectionReadAllocator`.
@@ -56,19 +69,28 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
             switch progress {
             case .limitReached: continue
             case .wantsMore: return
-            case .closed: return context.close(promise: nil)
+            case .closed:
+                self.isClosed = true
+                return context.close(promise: nil)
             }
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .service = self.peer, case .some(.inputClosed) = event as? ChannelEvent, !self.isClosed {
+            return self.fail(.closedDuringHandshake, context)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.fireErrorCaught(error)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         if !self.isReady, !self.hasFailed {
             self.hasFailed = true
-            context.fireErrorCaught(TransportEnd.proxy(.tls(.closedDuringHandshake)))
+            context.fireErrorCaught(self.described(.closedDuringHandshake))
         }
         let promises = self.promises
         self.promises = []
@@ -81,12 +103,19 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         self.hasFailed = true
         // OpenSSL may have left an alert to send.
         self.send(context)
-        context.fireErrorCaught(self.isReady ? TransportEnd.tls(failure) : .proxy(.tls(failure)))
+        context.fireErrorCaught(self.described(failure))
+    }
+
+    private func described(_ failure: TLSFailure) -> any Error {
+        switch self.peer {
+        case .proxy: self.isReady ? TransportEnd.tls(failure) : .proxy(.tls(failure))
+        case .service: failure
+        }
     }
 
     // MARK: Out
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let bytes = self.unwrapOutboundIn(data)
         guard self.isReady, !self.hasFailed else {
             promise?.fail(ChannelError.ioOnClosedChannel)
@@ -101,11 +130,11 @@ final class ProxyTLSHandler: ChannelDuplexHandler {
         if let promise { self.promises.append(promise) }
     }
 
-    func flush(context: ChannelHandlerContext) {
+    package func flush(context: ChannelHandlerContext) {
         self.send(context)
     }
 
-    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if mode != .input {
             self.tls.close()
             self.send(context)

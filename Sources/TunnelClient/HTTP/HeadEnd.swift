@@ -1,0 +1,23 @@
+internal import struct NIOCore.ByteBuffer
+
+/// Finds where a response's head ends, in pieces of any size.
+struct HeadEnd {
+    /// Of CR LF CR LF, behind each other at the end of what has come so far.
+    private var matched = 0
+
+    /// - Returns: The bytes up to the end of the head; `nil` when they are all of it so far.
+    mutating func find(in bytes: ByteBuffer) -> Int? {
+        let view = bytes.readableBytesView
+        for (offset, byte) in view.enumerated() {
+            switch (byte, self.matched) {
+            case (UInt8(ascii: "\r"), 0), (UInt8(ascii: "\r"), 2), (UInt8(ascii: "\n"), 1): self.matched += 1
+            case (UInt8(ascii: "\n"), 3):
+                self.matched = 0
+                return offset + 1
+            case (UInt8(ascii: "\r"), _): self.matched = 1
+            default: self.matched = 0
+            }
+        }
+        return nil
+    }
+}

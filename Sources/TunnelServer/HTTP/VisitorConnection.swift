@@ -1,0 +1,331 @@
+internal import HTTPMessages
+internal import Intermediaries
+internal import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import TunnelProtocol
+internal import TunnelTransport
+
+/// A visitor's connection on the listening port: its requests one after the other, each for the tunnel its Host names. Confined to
+/// its event loop.
+///
+///     idle ──head──▶ exchange ──answered──▶ idle ── ... ──▶ closing
+///       │                └──101──▶ upgraded: bytes both ways
+///       └──a client's upgrade──▶ back to the front door
+final class VisitorConnection: TransportUser {
+    private enum State {
+        case serving
+        /// Bytes of another protocol.
+        case upgraded
+        /// Nothing that still comes is looked at.
+        case closing
+    }
+
+    /// How long the visitor may leave us waiting.
+    private enum Patience: Equatable {
+        /// Between requests: longer than the minute that load balancers keep a connection for the next one.
+        case idle
+        /// For the rest of a head.
+        case head
+        /// For more of a body.
+        case body
+        /// For the socket to take what was written.
+        case writing
+        /// For more of an answer to a visitor who has closed its direction, and may be gone.
+        case halfClosed
+
+        var time: TimeAmount {
+            switch self {
+            case .idle: .seconds(75)
+            case .head: TransportLimits.greeting
+            case .body, .writing, .halfClosed: .seconds(60)
+            }
+        }
+    }
+
+    let server: ServerContext
+    let eventLoop: any EventLoop
+    let transport: TransportHandler
+    /// The connection's other end, or whom a PROXY header names: whose word may be taken for where requests come from.
+    let peer: ForwardedNode
+    let streams: VisitorStreams
+    private var state = State.serving
+    private var feed = RequestFeed()
+    private var exchange: VisitorExchange?
+    private var refusal: MessageRefusal?
+    private var isForFrontDoor = false
+    private var isAdvancing = false
+    private var inputHasEnded = false
+    private var patience: Patience?
+    private var patienceEnds = NIODeadline.distantFuture
+    /// Bytes that the socket had not taken when that was last looked at.
+    private var waitingBytes = 0
+    private var timer: Scheduled<Void>?
+    private var timerFires = NIODeadline.distantFuture
+
+    private init(_ transport: TransportHandler, peer: ForwardedNode, on eventLoop: any EventLoop, _ server: ServerContext) {
+        self.server = server
+        self.eventLoop = eventLoop
+        self.transport = transport
+        self.peer = peer
+        self.streams = VisitorStreams(eventLoop: eventLoop)
+    }
+
+    /// Goes on with a connection whose first request is a visitor's.
+    ///
+    /// - Parameter bytes: All that has come of it.
+    static func meet(
+        _ transport: TransportHandler, bytes: ByteBuffer, peer: ForwardedNode, on eventLoop: any EventLoop, _ server: ServerContext
+    ) {
+        let connection = VisitorConnection(transport, peer: peer, on: eventLoop, server)
+        guard server.add(connection), let pipeline = transport.pipeline else { return transport.abort() }
+        do {
+            try RequestReader.add(to: pipeline, for: connection)
+        } catch {
+            server.remove(connection)
+            return transport.abort()
+        }
+        transport.hand(to: connection)
+        transport.liftLimit()
+        transport.allowHalfClosure()
+        var bytes = bytes
+        connection.transport(received: &bytes)
+    }
+
+    /// Whether another request may follow on this connection.
+    var mayGoOn: Bool { self.state == .serving && !self.inputHasEnded && self.server.takesClients }
+
+    // MARK: From the transport
+
+    func transportIsReady() {}
+
+    func transport(received bytes: inout ByteBuffer) {
+        switch self.state {
+        case .serving:
+            self.feed.append(bytes)
+            self.advance()
+        case .upgraded: self.exchange?.visitorSent(ByteBuffer(bytes: bytes.readableBytesView))
+        case .closing: break
+        }
+    }
+
+    func transportReadComplete() {}
+
+    func transportIsWritable() {
+        self.exchange?.visitorTakesMore()
+        self.watch()
+    }
+
+    func transportInputEnded() -> Bool {
+        self.inputHasEnded = true
+        switch self.state {
+        case .upgraded:
+            self.exchange?.visitorFinished()
+            return true
+        case .closing: return true
+        case .serving:
+            // With TLS nobody closes one direction only; whoever closes it is gone.
+            guard let exchange = self.exchange, exchange.isRequestWhole || !self.feed.isEmpty, self.transport.security == nil
+            else { return false }
+            self.watch()
+            return true
+        }
+    }
+
+    func transportEnded(_ end: TransportEnd) {
+        self.state = .closing
+        self.timer?.cancel()
+        let exchange = self.exchange
+        self.exchange = nil
+        exchange?.visitorLeft()
+        self.streams.finish()
+        self.server.remove(self)
+    }
+
+    /// The server stops: what is under way may end, and nothing else begins.
+    func serverStops() {
+        if self.exchange == nil, self.state == .serving { self.close() }
+    }
+
+    // MARK: Requests
+
+    /// Gives the decoder what is wanted now, and the socket leave to bring more.
+    private func advance() {
+        guard !self.isAdvancing else { return }
+        self.isAdvancing = true
+        do throws(MessageRefusal) {
+            while self.state == .serving, self.exchange?.wantsBody ?? true, let bytes = try self.feed.next() {
+                self.transport.pass(up: bytes)
+                if let refusal = self.refusal { throw refusal }
+                if self.isForFrontDoor { return self.giveBack() }
+            }
+        } catch {
+            self.refuse(error)
+        }
+        self.isAdvancing = false
+        guard self.state == .serving else { return }
+        if self.exchange == nil, self.inputHasEnded { return self.close() }
+        self.transport.isReading = self.feed.isEmpty || self.exchange == nil
+        self.watch()
+    }
+
+    /// From the decoder.
+    func received(_ part: HTTPServerRequestPart) {
+        guard self.state == .serving, self.refusal == nil else { return }
+        switch part {
+        case .head(let head): self.begin(head)
+        case .body(let bytes): self.exchange?.received(bytes)
+        case .end(let trailers): self.exchange?.requestEnded(trailers ?? HTTPHeaders())
+        }
+    }
+
+    func decodingFailed(_ refusal: MessageRefusal) {
+        if self.refusal == nil { self.refusal = refusal }
+    }
+
+    private func begin(_ head: HTTPRequestHead) {
+        do throws(MessageRefusal) {
+            let request = try JudgedRequest(head)
+            guard !FrontDoor.isForTunnels(head.headers) else {
+                self.isForFrontDoor = true
+                return
+            }
+            self.feed.headEnded(request.body)
+            let exchange = VisitorExchange(request, of: self, keepsAlive: request.keepsAlive && !head.headers.contains(name: "Upgrade"))
+            self.exchange = exchange
+            exchange.begin()
+        } catch {
+            self.refusal = error
+        }
+    }
+
+    /// A client, on a connection that visitors have used before: load balancers do that.
+    private func giveBack() {
+        self.state = .closing
+        self.timer?.cancel()
+        self.streams.finish()
+        self.server.remove(self)
+        var bytes = self.feed.head
+        bytes.writeImmutableBuffer(self.feed.waiting)
+        FrontDoor.meet(self.transport, bytes: &bytes, peer: self.peer, on: self.eventLoop, self.server)
+    }
+
+    /// Answers, closes, and looks at nothing that comes behind.
+    private func refuse(_ refusal: MessageRefusal) {
+        self.server.logger.info(
+            "refused a request", metadata: ["address": "\(self.transport.remote)", "reason": "\(refusal.sentence)"])
+        if let exchange = self.exchange {
+            self.exchange = nil
+            exchange.refused(refusal)
+        } else {
+            let (head, body) = Page.refused(refusal).response(accept: [], id: VisitorExchange.newID())
+            var bytes = ByteBuffer()
+            bytes.writeResponseHead(head, toMethod: "GET", toHTTP10: false, keepsAlive: false)
+            bytes.writeImmutableBuffer(body)
+            self.transport.write(bytes)
+        }
+        self.close()
+    }
+
+    // MARK: For the exchange
+
+    /// There is room for more of the body.
+    func wantsMore() { self.advance() }
+
+    /// The answer is on its way, whole.
+    func exchangeEnded(keepsAlive: Bool) {
+        self.exchange = nil
+        guard keepsAlive, self.mayGoOn || self.inputHasEnded && !self.feed.isEmpty else { return self.close() }
+        self.advance()
+    }
+
+    /// Both directions carry another protocol from here on.
+    func upgraded() {
+        self.state = .upgraded
+        self.timer?.cancel()
+        self.timer = nil
+        self.patience = nil
+        self.transport.isReading = true
+        if let early = self.feed.takeWaiting() { self.exchange?.visitorSent(early) }
+        if self.inputHasEnded { self.exchange?.visitorFinished() }
+    }
+
+    func finishOutput() { self.transport.finishOutput() }
+
+    /// Whether nothing of the request's body has come yet.
+    var isWaitingForBody: Bool { self.feed.isEmpty }
+
+    /// Whether the upgraded connection's socket is read.
+    func setReading(_ isReading: Bool) { self.transport.isReading = isReading }
+
+    func progressed() { self.watch() }
+
+    /// Sends what was written, then ends.
+    func close() {
+        guard self.state != .closing else { return }
+        self.state = .closing
+        self.timer?.cancel()
+        self.timer = nil
+        self.streams.finish()
+        self.transport.close()
+    }
+
+    /// What was begun cannot be completed, and must not look complete.
+    func cut() {
+        guard self.state != .closing else { return }
+        self.state = .closing
+        self.exchange = nil
+        self.transport.reset()
+    }
+
+    // MARK: Patience
+
+    private func watch() {
+        guard self.state == .serving else { return }
+        let patience: Patience? =
+            if !self.transport.isWritable {
+                .writing
+            } else if let exchange = self.exchange {
+                if exchange.wantsBody, !exchange.isRequestWhole { .body } else { self.inputHasEnded ? .halfClosed : nil }
+            } else {
+                self.feed.isEmpty ? .idle : .head
+            }
+        // The time for a head begins with its first byte; for all else, with the last sign of life.
+        if patience != self.patience || patience != .head {
+            self.patienceEnds = patience.map { .now() + $0.time } ?? .distantFuture
+        }
+        self.patience = patience
+        if self.patienceEnds < self.timerFires { self.wake(at: self.patienceEnds) }
+    }
+
+    private func wake(at deadline: NIODeadline) {
+        self.timer?.cancel()
+        self.timerFires = deadline
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.timerFires = .distantFuture
+            guard self.state == .serving, let patience = self.patience else { return }
+            if patience == .writing { self.lookAtWriting() }
+            if self.patienceEnds > .now() { self.wake(at: self.patienceEnds) } else { self.lost(patience) }
+        }
+    }
+
+    /// A slow visitor takes its time to make room for more; what counts is that it takes anything at all.
+    private func lookAtWriting() {
+        let waiting = self.transport.waitingBytes
+        if waiting != self.waitingBytes { self.patienceEnds = .now() + Patience.writing.time }
+        self.waitingBytes = waiting
+    }
+
+    private func lost(_ patience: Patience) {
+        switch patience {
+        case .idle: self.close()
+        case .head: self.refuse(MessageRefusal(408, "its head took longer than \(patience.time.nanoseconds / 1_000_000_000) s"))
+        case .body:
+            self.refuse(MessageRefusal(408, "nothing more of its body came for \(patience.time.nanoseconds / 1_000_000_000) s"))
+        case .writing, .halfClosed:
+            let exchange = self.exchange
+            self.cut()
+            exchange?.visitorLeft()
+        }
+    }
+}

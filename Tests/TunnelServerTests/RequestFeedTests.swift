@@ -1,0 +1,65 @@
+import HTTPMessages
+import NIOCore
+import Testing
+
+@testable import TunnelServer
+
+/// Where a visitor's messages end, however their bytes arrive.
+@Suite struct RequestFeedTests {
+    private static let head = "POST / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    /// Everything the feed gives, one message after the other.
+    private func fed(_ text: String, _ body: BodyLength, inPiecesOf size: Int) throws -> [String] {
+        var feed = RequestFeed()
+        var messages: [String] = []
+        var isHead = true
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            feed.append(ByteBuffer(bytes: bytes.prefix(size)))
+            bytes = bytes.dropFirst(size)
+            while let given = try feed.next() {
+                let text = String(buffer: given)
+                if text.hasPrefix("POST") {
+                    isHead = true
+                    messages.append(text)
+                } else {
+                    messages[messages.count - 1] += text
+                }
+                if isHead { feed.headEnded(body) }
+                isHead = false
+            }
+        }
+        return messages
+    }
+
+    @Test(arguments: 1...90) func `each message ends where it says`(size: Int) throws {
+        let counted = Self.head + "hello"
+        #expect(try self.fed(counted + counted, .bytes(5), inPiecesOf: size) == [counted, counted])
+        #expect(try self.fed(Self.head + Self.head, .none, inPiecesOf: size) == [Self.head, Self.head])
+        let chunked = Self.head + "5;a=b\r\nhello\r\n00A\r\n0123456789\r\n0\r\nX: y\r\n\r\n"
+        #expect(try self.fed(chunked + chunked, .unknown, inPiecesOf: size) == [chunked, chunked])
+    }
+
+    @Test(arguments: [
+        "\r\n", ";x\r\n", "5\nhello\r\n", "5\r\nhello\n", "5\r\nhello\rX", "5\r\nhelloX", "5 \r\nhello\r\n", "0x5\r\nhello\r\n", "-1\r\n", "+1\r\n",
+        "0000000000000005\r\n", "fffffffffffffffff\r\n", "5\r\rhello", "0\r\n\n", "0\r\nX: y\n\r\n", "0\r\nX: \u{0}\r\n\r\n", "5;\n\r\n",
+    ])
+    func `a chunked body that others may read otherwise is refused`(body: String) {
+        #expect(throws: MessageRefusal.self) {
+            _ = try self.fed(Self.head + body, .unknown, inPiecesOf: 1_000)
+        }
+    }
+
+    @Test func `extensions and trailers without end are refused`() {
+        for body in ["5;" + String(repeating: "x", count: 20_000), "0\r\n" + String(repeating: "X: y\r\n", count: 5_000)] {
+            #expect(throws: MessageRefusal.self) { _ = try self.fed(Self.head + body, .unknown, inPiecesOf: 1_000) }
+        }
+        let small = String(repeating: "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n", count: 1_000)
+        #expect(throws: MessageRefusal.self) { _ = try self.fed(Self.head + small, .unknown, inPiecesOf: 1_000) }
+    }
+
+    @Test(arguments: [1, 7, 4_096, 100_000]) func `a head without end is refused`(size: Int) {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "x", count: 70_000)
+        #expect(throws: MessageRefusal.self) { _ = try self.fed(head, .none, inPiecesOf: size) }
+    }
+}
