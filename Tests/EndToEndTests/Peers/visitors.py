@@ -4,7 +4,7 @@
 
 Each visitor has an address of its own (127.1.0.N), and asks each name for a page that nobody else asks for, until standard
 input ends. An answer is right when it comes from the service NAME (origin.py) and speaks of this very request: its path, its
-body, and the visitor's own address as the last of X-Forwarded-For. A visitor whose connection ends between two answers comes
+body, and in X-Forwarded-For the visitor's own address, behind which only a load balancer's, 127.0.0.9, may stand. A visitor whose connection ends between two answers comes
 again; one that ends before an answer has come is a failure.
 
 Prints {"event": "flowing"} once every visitor has an answer of every name, and at the end {"event": "figures", "right": ...,
@@ -55,12 +55,13 @@ def visit(number):
             told = json.loads(data)
         except ValueError:
             told = {}
+        hops = [hop.strip() for name, value in told.get("fields", []) if name.lower() == "x-forwarded-for" for hop in value.split(",")]
         fields = {name.lower(): value for name, value in told.get("fields", [])}
         by = told.get("name")
         right = (
             response.status == 200 and by in wanted.split("|") and response.headers["X-Origin"] == by and told["target"] == path
             and told["bytes"] == len(body or "") and (len(body or "") > 4096 or told["text"] == (body or ""))
-            and fields.get("host") == host and fields.get("x-forwarded-for", "").split(",")[-1].strip() == address)
+            and fields.get("host") == host and hops[:1] == [address] and set(hops[1:]) <= {"127.0.0.9"})
         if right:
             note("right", "", by)
         else:
