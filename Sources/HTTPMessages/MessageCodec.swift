@@ -150,8 +150,24 @@ package struct MessageDecoder: Sendable {
         }
     }
 
+    /// The request has been answered with 101: body records of the other protocol follow, up to another end.
+    package mutating func upgraded() {
+        if case .head = self.state { self.state = .body }
+    }
+
     /// - Returns: `nil` until more bytes have come.
     package mutating func next() throws(MalformedRecord) -> MessageRecord? {
+        if let record = try self.take() { return record }
+        // What waits for more must not keep the buffer of a whole read.
+        if self.bytes.readableBytes == 0 {
+            self.bytes = ByteBuffer()
+        } else if self.bytes.storageCapacity > 4 * self.bytes.readableBytes {
+            self.bytes = ByteBuffer(bytes: self.bytes.readableBytesView)
+        }
+        return nil
+    }
+
+    private mutating func take() throws(MalformedRecord) -> MessageRecord? {
         if case .bodyRecord(let left) = self.state {
             guard self.bytes.readableBytes > 0, let part = self.bytes.readSlice(length: min(left, self.bytes.readableBytes)) else {
                 return nil
@@ -166,7 +182,7 @@ package struct MessageDecoder: Sendable {
             guard length > 0, let count = Int(exactly: length) else { throw MalformedRecord("a body record of \(length) bytes") }
             self.bytes = ahead
             self.state = .bodyRecord(count)
-            return try self.next()
+            return try self.take()
         }
         guard length <= MessageLimits.headRecordBytes else { throw MalformedRecord("a record of \(length) bytes that has to be held whole") }
         guard var payload = ahead.readSlice(length: Int(length)) else { return nil }

@@ -430,7 +430,10 @@ final class ClientSession: LinkDelegate {
     private func healthChanged(_ number: TunnelNumber, isWell: Bool, _ path: String, _ answer: String) {
         guard let tunnel = self.tunnels[number] else { return }
         if tunnel.isOpen { self.links.first?.driver?.send(.health(number, isWell: isWell)) }
-        guard !isWell else { return self.emit(.serviceAvailable(tunnel.exposure)) }
+        guard !isWell else {
+            self.tunnels[number]?.serviceIsDown = false
+            return self.emit(.serviceAvailable(tunnel.exposure))
+        }
         self.emit(
             .serviceUnavailable(
                 tunnel.exposure,

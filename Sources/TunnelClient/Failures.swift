@@ -66,11 +66,12 @@ struct Failures: Sendable {
 
     /// A service that did not accept a visitor.
     func explain(_ failure: ServiceFailure, _ exposure: Exposure) -> OperatorError {
-        switch failure.code {
+        let visitors = exposure.http == nil ? "Visitors are refused" : "Visitors get a page that says so"
+        return switch failure.code {
         case .refused:
             OperatorError(
                 .failure, "nothing is listening on \(exposure.target)",
-                remedy: "Visitors are refused until it starts. The tunnel stays up.")
+                remedy: "\(visitors) until it starts. The tunnel stays up.")
         case .internalError:
             OperatorError(
                 .failure, "cannot connect visitors to \(exposure.target): \(failure.explanation)",
@@ -78,7 +79,7 @@ struct Failures: Sendable {
         default:
             OperatorError(
                 .failure, "cannot reach \(exposure.target): \(failure.explanation)",
-                remedy: "Visitors are refused until it answers. The tunnel stays up.")
+                remedy: "\(visitors) until it answers. The tunnel stays up.")
         }
     }
 

@@ -136,6 +136,8 @@ final class ExchangeStream: StreamEnd, ExchangeOutput {
         self.link.taken(count, from: self.id, now: .now)
     }
 
+    func exchangeUpgraded() { self.decoder.upgraded() }
+
     func exchangeEnded(_ end: ServiceExchange.End) {
         guard !self.hasEnded else { return }
         self.exchange = nil

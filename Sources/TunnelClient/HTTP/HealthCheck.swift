@@ -83,6 +83,7 @@ final class HealthCheck: ExchangeOutput {
     func send(_ records: ByteBuffer) -> Bool { true }
 
     func taken(_ count: Int) {}
+    func exchangeUpgraded() {}
 
     func exchangeEnded(_ end: ServiceExchange.End) {
         if let whenOver = self.whenOver { return whenOver() }
@@ -96,5 +97,6 @@ final class HealthCheck: ExchangeOutput {
 final class ReplayOutput: ExchangeOutput {
     func send(_ records: ByteBuffer) -> Bool { true }
     func taken(_ count: Int) {}
+    func exchangeUpgraded() {}
     func exchangeEnded(_ end: ServiceExchange.End) {}
 }

@@ -64,7 +64,6 @@ final class ServiceConnection: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var decoderContext: ChannelHandlerContext?
     private var headEnd = HeadEnd()
-    private var headGuard = HeadGuard()
     private var isActive = false
     private var isReading = true
     private var readIsWithheld = false
@@ -218,12 +217,7 @@ final class ServiceConnection: ChannelDuplexHandler {
     }
 
     private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        do {
-            try self.headGuard.check(bytes)
-            context.fireChannelRead(self.wrapInboundOut(bytes))
-        } catch {
-            self.fail(.invalid(error.sentence))
-        }
+        context.fireChannelRead(self.wrapInboundOut(bytes))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

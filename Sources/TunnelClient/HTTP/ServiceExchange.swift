@@ -12,6 +12,8 @@ protocol ExchangeOutput: AnyObject {
     func send(_ records: ByteBuffer) -> Bool
     /// So many bytes of the request's body are used up.
     func taken(_ count: Int)
+    /// The service has answered with 101, and the request was complete: more of it follows, in the other protocol.
+    func exchangeUpgraded()
     /// Nothing more comes from the exchange.
     func exchangeEnded(_ end: ServiceExchange.End)
 }
@@ -249,7 +251,7 @@ final class ServiceExchange: ServiceConnectionUser {
         self.isAnswered = true
         self.keepsAlive = judged.keepsAlive
         self.phase = judged.isUpgrade ? .upgraded : .answering
-        if judged.isUpgrade { self.connection?.becameRaw() }
+        if judged.isUpgrade { self.upgrade() }
         self.pending.writeRecord(response)
         if judged.hasBody, case .bytes(let count) = judged.body, count > 0, let length = Int(exactly: count) {
             self.isAnnounced = true
@@ -259,6 +261,13 @@ final class ServiceExchange: ServiceConnectionUser {
             self.record?.response = response
             self.record?.untilHead = .now - self.started
         }
+    }
+
+    private func upgrade() {
+        self.connection?.becameRaw()
+        guard self.requestIsComplete else { return }
+        self.requestIsComplete = false
+        self.output?.exchangeUpgraded()
     }
 
     func received(_ body: ByteBuffer) {
