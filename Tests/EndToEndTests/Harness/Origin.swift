@@ -39,8 +39,9 @@ final class Origin {
     }
 
     /// What it has been asked so far, in its order.
-    func requests(_ event: String = "request", since mark: Program.Mark = 0) -> [Request] {
-        self.program.log(since: mark).compactMap { line in
+    func requests(_ event: String = "request", since mark: Program.Mark = 0) throws -> [Request] {
+        try self.sayAll()
+        return self.program.log(since: mark).compactMap { line in
             guard line.hasPrefix("{"), let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)),
                 let members = object as? [String: Any], members["event"] as? String == event
             else { return nil }
@@ -51,16 +52,28 @@ final class Origin {
     /// The first request with this target, waited for.
     func request(_ target: String, _ event: String = "request", since mark: Program.Mark = 0) throws -> Request {
         try eventually("the service was not asked for \(target)") {
-            self.requests(event, since: mark).contains { $0.target == target }
+            try self.requests(event, since: mark).contains { $0.target == target }
         }
-        guard let request = self.requests(event, since: mark).first(where: { $0.target == target }) else {
+        guard let request = try self.requests(event, since: mark).first(where: { $0.target == target }) else {
             throw Failure("the request for \(target) is gone")
         }
         return request
     }
 
     /// How many connections it has taken.
-    var connections: Int { self.program.events("connection").count }
+    func connections() throws -> Int {
+        try self.sayAll()
+        return self.program.events("connection").count
+    }
+
+    /// Waits until all that it has said so far has been read.
+    private func sayAll() throws {
+        guard self.program.isRunning else { return }
+        let mark = self.program.mark
+        let number = Int.random(in: 0 ..< .max)
+        try self.program.write("say \(number)\n")
+        try self.program.event("said", since: mark) { $0.number("number") == number }
+    }
 
     /// Lets one round of waiting answers go on.
     func release() throws { try self.program.write("release\n") }
@@ -70,6 +83,7 @@ final class Origin {
 
     /// - Throws: When something reached it that no good proxy sends.
     func checkNothingOdd() throws {
+        try self.sayAll()
         if let odd = self.program.events("odd").first { throw Failure("the service got something odd: \(odd["message"] ?? "")") }
     }
 }

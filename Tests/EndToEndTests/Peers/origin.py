@@ -32,7 +32,8 @@ Paths, by their beginning:
     /page           HTML with a hundred assets, a WebSocket and an EventSource; its title tells what came of them
     /health         200, or what the order `health N` said
 
-Orders on standard input, one a line: `release`, `health N`. The end of standard input means nothing.
+Orders on standard input, one a line: `release`, `health N`, and `say N`, which is repeated as {"event": "said", "number": N}. The end
+of standard input means nothing.
 """
 import base64, hashlib, json, socket, ssl, struct, sys, threading, urllib.parse, zlib
 from pattern import Pattern
@@ -68,6 +69,8 @@ class State:
             self.condition.wait_for(lambda: self.released > seen, timeout=120)
 
     def obey(self, order):
+        if order.startswith("say "):
+            return self.say(event="said", number=int(order.split()[1]))
         with self.condition:
             if order == "release":
                 self.released += 1
