@@ -50,11 +50,14 @@ enum FieldKind: Equatable {
         return !Self.alwaysEndToEnd.contains { name.isName($0) }
     }
 
-    /// Framing, routing, controls, authentication and the like stand in a head (RFC 9110 §6.5.1).
-    static func mayBeInTrailer(_ name: String) -> Bool {
-        !(Self.alwaysEndToEnd + ["trailer", "set-cookie2", "www-authenticate", "max-forwards", "pragma", "retry-after", "age"])
-            .contains { name.isFolded($0) } && !Forwarding.isForwarding(name)
+    /// Whether a field may stand in a trailer section. Framing, routing, controls, authentication and the like stand in a head
+    /// (RFC 9110 §6.5.1).
+    static func mayTrail(_ name: String) -> Bool {
+        FieldKind(name) == .endToEnd && !Self.headOnly.contains { name.isFolded($0) } && !Forwarding.isForwarding(name)
     }
+
+    private static let headOnly =
+        Self.alwaysEndToEnd + ["trailer", "set-cookie2", "www-authenticate", "max-forwards", "pragma", "retry-after", "age"]
 
     private static let alwaysEndToEnd = [
         "host", "content-length", "content-type", "content-encoding", "content-range", "transfer-encoding", "authorization", "cookie",

@@ -68,8 +68,9 @@ extension ByteBuffer {
         self.writeVarint(UInt64(count))
     }
 
+    /// - Parameter trailers: Those that a trailer section must not have (RFC 9110 §6.5.1) are left out.
     package mutating func writeEndRecord(trailers: HTTPHeaders = HTTPHeaders()) {
-        self.writeRecord(RecordType.end) { $0.writeFields(trailers) }
+        self.writeRecord(RecordType.end) { $0.writeFields(trailers.isEmpty ? trailers : trailers.fitForTrailers) }
     }
 
     private mutating func writeRecord(_ type: UInt8, _ write: (inout ByteBuffer) -> Void) {
@@ -117,8 +118,11 @@ package struct MalformedRecord: Error, Equatable, Sendable {
 
 /// Reads the records of one direction of a stream, in pieces of any size.
 ///
-/// What it gives may be written into HTTP as it is: methods and names are tokens, targets have no blanks, and no value has a control
-/// character in it (RFC 9110 §5.5, §5.6.2). Heads are collected up to `MessageLimits.headRecordBytes`; bodies are handed on as they come.
+/// What it gives may be written into HTTP as it is: methods and names are tokens, targets have no blanks, no value has a control
+/// character in it (RFC 9110 §5.5, §5.6.2), and no field says anything of the framing: the other end may be anybody with a key, and
+/// what it answers goes to visitors whose connection others share. Heads are collected up to `MessageLimits.headRecordBytes`; bodies
+/// are handed on as they come, and are as long as the head says; or empty, for a response, since only the server knows whether it
+/// answers HEAD.
 package struct MessageDecoder: Sendable {
     package enum Direction: Sendable { case requests, responses }
 
@@ -131,6 +135,9 @@ package struct MessageDecoder: Sendable {
 
     private let direction: Direction
     private var state = State.head
+    /// What the head says may still come; `nil`: any number of bytes.
+    private var bodyLeft: UInt64?
+    private var bodyHasBegun = false
     private var bytes = ByteBuffer()
 
     package init(_ direction: Direction) {
@@ -180,6 +187,11 @@ package struct MessageDecoder: Sendable {
         try self.check(type)
         if type == RecordType.body {
             guard length > 0, let count = Int(exactly: length) else { throw MalformedRecord("a body record of \(length) bytes") }
+            if let left = self.bodyLeft {
+                guard length <= left else { throw MalformedRecord("a body that is longer than its head says") }
+                self.bodyLeft = left - length
+            }
+            self.bodyHasBegun = true
             self.bytes = ahead
             self.state = .bodyRecord(count)
             return try self.take()
@@ -190,12 +202,27 @@ package struct MessageDecoder: Sendable {
         let record = try Self.record(type, &payload)
         guard payload.readableBytes == 0 else { throw MalformedRecord("\(payload.readableBytes) bytes behind a record") }
         switch record {
-        case .request: self.state = .body
-        case .response(let head): self.state = head.status >= 200 || head.status == 101 ? .body : .head
-        case .end: self.state = .head
+        case .request(let head): self.expectBody(head.body, isUpgrade: head.asksForUpgrade)
+        case .response(let head):
+            if head.status >= 200 || head.status == 101 { self.expectBody(head.body, isUpgrade: head.status == 101) }
+        case .end:
+            guard self.bodyLeft ?? 0 == 0 || self.direction == .responses && !self.bodyHasBegun else {
+                throw MalformedRecord("a body that is shorter than its head says")
+            }
+            self.state = .head
         case .body: break
         }
         return record
+    }
+
+    private mutating func expectBody(_ length: BodyLength, isUpgrade: Bool) {
+        self.state = .body
+        self.bodyHasBegun = false
+        switch length {
+        case .none: self.bodyLeft = isUpgrade ? nil : 0
+        case .bytes(let count): self.bodyLeft = isUpgrade ? nil : count
+        case .unknown: self.bodyLeft = nil
+        }
     }
 
     /// Which records may come now.
@@ -212,7 +239,7 @@ package struct MessageDecoder: Sendable {
         switch type {
         case RecordType.request: .request(try Self.request(&payload))
         case RecordType.response: .response(try Self.response(&payload))
-        default: .end(try payload.readFields())
+        default: .end(try payload.readFields { FieldKind.mayTrail($0) })
         }
     }
 
@@ -226,9 +253,24 @@ package struct MessageDecoder: Sendable {
         guard HTTPText.isToken(method), HTTPText.isTarget(target), HTTPText.isToken(id) else {
             throw MalformedRecord("a request line that cannot be written")
         }
+        let asksForUpgrade = flags & Flag.asksForUpgrade != 0
+        var hosts = 0
+        let fields = try payload.readFields { name in
+            switch FieldKind(name) {
+            case .endToEnd: return true
+            case .host:
+                hosts += 1
+                return true
+            case .connection, .upgrade: return asksForUpgrade
+            case .contentLength, .transferEncoding, .expect, .hopByHop, .disguised: return false
+            }
+        }
+        guard hosts == 1, fields.first?.name.isName("host") == true else {
+            throw MalformedRecord("a request whose first field, and no other, is not Host")
+        }
         return RequestMessage(
             visitor: visitor, scheme: flags & Flag.isSecure != 0 ? "https" : "http", id: id, method: method, target: target,
-            fields: try payload.readFields(), body: body, asksForUpgrade: flags & Flag.asksForUpgrade != 0)
+            fields: fields, body: body, asksForUpgrade: asksForUpgrade)
     }
 
     private static func response(_ payload: inout ByteBuffer) throws(MalformedRecord) -> ResponseMessage {
@@ -239,8 +281,15 @@ package struct MessageDecoder: Sendable {
         }
         let reason = try payload.readText()
         guard HTTPText.isValue(reason) else { throw MalformedRecord("a status line that cannot be written") }
+        let fields = try payload.readFields { name in
+            switch FieldKind(name) {
+            case .endToEnd, .host: true
+            case .connection, .upgrade: status == 101
+            case .contentLength, .transferEncoding, .expect, .hopByHop, .disguised: false
+            }
+        }
         return ResponseMessage(
-            status: status, reason: reason, fields: try payload.readFields(), body: body,
+            status: status, reason: reason, fields: fields, body: body,
             failure: ResponseMessage.Failure(rawValue: failure))
     }
 }
@@ -282,15 +331,18 @@ extension ByteBuffer {
         return text
     }
 
-    fileprivate mutating func readFields() throws(MalformedRecord) -> HTTPHeaders {
-        // Two bytes each at least, so that the count cannot reserve more than there is.
-        guard let count = self.readVarint(), count <= UInt64(self.readableBytes / 2) else { throw MalformedRecord("a list that is too short") }
+    /// - Parameter mayBe: Whether a field of this name has a place here.
+    fileprivate mutating func readFields(_ mayBe: (String) -> Bool) throws(MalformedRecord) -> HTTPHeaders {
+        guard let count = self.readVarint(), count <= MessageLimits.headRecordFields else {
+            throw MalformedRecord("a list of more than \(MessageLimits.headRecordFields) fields")
+        }
         var fields: [(String, String)] = []
         fields.reserveCapacity(Int(count))
         for _ in 0..<count {
             let name = try self.readText()
             let value = try self.readText()
             guard HTTPText.isToken(name), HTTPText.isValue(value) else { throw MalformedRecord("a field that cannot be written") }
+            guard mayBe(name) else { throw MalformedRecord("a field \(name), which says something of the connection") }
             fields.append((name, value))
         }
         return HTTPHeaders(fields)

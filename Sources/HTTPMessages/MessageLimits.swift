@@ -8,4 +8,7 @@ package enum MessageLimits {
 
     /// Fields of one head.
     package static let fields = 128
+
+    /// Fields of a head on its way through a tunnel: what is let in, and as many again for what is added.
+    package static let headRecordFields = 2 * fields
 }

@@ -121,12 +121,8 @@ extension ByteBuffer {
     /// (RFC 9110 §6.5.1): whoever merges it into the head would take them for the message's own.
     package mutating func writeLastChunk(trailers: HTTPHeaders = HTTPHeaders()) {
         self.writeString("0\r\n")
-        for (name, value) in trailers where Self.mayTrail(name) { self.writeFieldLine(name, value) }
+        for (name, value) in trailers where FieldKind.mayTrail(name) { self.writeFieldLine(name, value) }
         self.writeString("\r\n")
-    }
-
-    private static func mayTrail(_ name: String) -> Bool {
-        FieldKind(name) == .endToEnd && FieldKind.mayBeInTrailer(name)
     }
 
     private mutating func writeContentLength(_ count: UInt64) {
@@ -145,5 +141,13 @@ extension ByteBuffer {
         self.writeString(": ")
         self.writeString(value.asValue)
         self.writeString("\r\n")
+    }
+}
+
+extension HTTPHeaders {
+    /// Those of them that may stand behind a body, as many as a head may have.
+    var fitForTrailers: HTTPHeaders {
+        HTTPHeaders(
+            Array(self.filter { FieldKind.mayTrail($0.name) && HTTPText.isToken($0.name) }.prefix(MessageLimits.fields)).map { ($0.name, $0.value.asValue) })
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPMessages
 import NIOCore
 import NIOEmbedded
@@ -75,4 +76,19 @@ extension [Reading<HTTPResponseHead>] {
     var body: String { self.compactMap { if case .body(let part) = $0 { part } else { nil } }.joined() }
     var hasError: Bool { self.contains { if case .error = $0 { true } else { false } } }
     var trailers: HTTPHeaders? { self.compactMap { if case .end(let trailers) = $0 { trailers } else { nil } }.first }
+}
+
+/// The inputs of a fuzz target, by their titles, as far as they are hexadecimal.
+func fuzzFixtures(_ name: String) throws -> [String: [UInt8]] {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(contentsOf: root.appending(path: "Fixtures/Fuzz/\(name).hex"), encoding: .utf8)
+    var (fixtures, title): ([String: [UInt8]], String?) = ([:], nil)
+    for line in text.split(separator: "\n") {
+        if line.hasPrefix("= ") {
+            title = String(line.dropFirst(2))
+        } else if let title {
+            fixtures[title, default: []] += line.prefix { $0 != "#" }.split(separator: " ").compactMap { UInt8($0, radix: 16) }
+        }
+    }
+    return fixtures
 }
