@@ -88,7 +88,9 @@ let package = Package(
         // The two library products in one process, as other programs use them.
         .testTarget(
             name: "LibraryTests",
-            dependencies: ["TunnelServer", "TunnelClient", "TunnelTransport", "TunnelProtocol", nioCore, nioPosix, logging],
+            dependencies: [
+                "TunnelServer", "TunnelClient", "TunnelTransport", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioPosix, nioHTTP1, logging,
+            ],
             swiftSettings: strict),
         // Two echo endpoints on the WebSocket room alone, for Tests/autobahn.
         .target(

@@ -16,8 +16,8 @@ package final class ClientTLSHandler: ChannelDuplexHandler {
     package enum Peer: Sendable {
         /// What goes wrong is told as a `TransportEnd`.
         case proxy
-        /// What goes wrong is told as a `TLSFailure`. The end of the socket without a close_notify is a failure as well: what was
-        /// said up to there may have been cut off (RFC 8446 §6.1).
+        /// What goes wrong is told as a `TLSFailure`. The end of the socket is an end without a close_notify as well, as other
+        /// reverse proxies have it: many services leave it out.
         case service
     }
 
@@ -25,8 +25,6 @@ package final class ClientTLSHandler: ChannelDuplexHandler {
     private let peer: Peer
     private var isReady = false
     private var hasFailed = false
-    /// The peer has said that it sends no more.
-    private var isClosed = false
     /// Of writes that are encrypted and not yet on their way.
     private var promises: [EventLoopPromise<Void>] = []
 
@@ -69,18 +67,9 @@ package final class ClientTLSHandler: ChannelDuplexHandler {
             switch progress {
             case .limitReached: continue
             case .wantsMore: return
-            case .closed:
-                self.isClosed = true
-                return context.close(promise: nil)
+            case .closed: return context.close(promise: nil)
             }
         }
-    }
-
-    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .service = self.peer, case .some(.inputClosed) = event as? ChannelEvent, !self.isClosed {
-            return self.fail(.closedDuringHandshake, context)
-        }
-        context.fireUserInboundEventTriggered(event)
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["0", "http://127.0.0.1:8000", "127.0.0.1", "8000,port=0", "8000,colour=red", "unix:"])
+    @Test(arguments: ["0", "ftp://127.0.0.1:8000", "127.0.0.1", "8000,port=0", "8000,colour=red", "unix:"])
     func `what cannot be exposed is said before anything starts`(address: String) throws {
         try Stage.run { stage in
             let client = try stage.client(["--server", "wss://localhost:1", "--expose", address])

@@ -8,25 +8,28 @@ import Testing
 @Suite struct RequestFeedTests {
     private static let head = "POST / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    /// Everything the feed gives, one message after the other.
+    /// Everything the feed gives, one message after the other: each begins with a head that is followed by what `body` says.
     private func fed(_ text: String, _ body: BodyLength, inPiecesOf size: Int) throws -> [String] {
         var feed = RequestFeed()
         var messages: [String] = []
-        var isHead = true
+        var message = ""
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             feed.append(ByteBuffer(bytes: bytes.prefix(size)))
             bytes = bytes.dropFirst(size)
             while let given = try feed.next() {
-                let text = String(buffer: given)
-                if text.hasPrefix("POST") {
-                    isHead = true
-                    messages.append(text)
-                } else {
-                    messages[messages.count - 1] += text
+                message += String(buffer: given)
+                if message.hasSuffix("\r\n\r\n"), message.hasPrefix(Self.head), message.count == Self.head.count { feed.headEnded(body) }
+                let isWhole =
+                    switch body {
+                    case .none: message == Self.head
+                    case .bytes(let count): message.count == Self.head.count + Int(count)
+                    case .unknown: message.hasPrefix(Self.head) && message.count > Self.head.count && message.hasSuffix("\r\n\r\n")
+                    }
+                if isWhole {
+                    messages.append(message)
+                    message = ""
                 }
-                if isHead { feed.headEnded(body) }
-                isHead = false
             }
         }
         return messages

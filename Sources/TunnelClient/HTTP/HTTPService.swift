@@ -13,6 +13,8 @@ final class HTTPService {
     let number: TunnelNumber
     /// As the operator wrote it, for pages: `127.0.0.1:3000`.
     let address: String
+    /// For Host: `127.0.0.1:3000`, without the usual port (RFC 9110 §7.2).
+    let authority: String
     let pool: ServicePool
     let logger: Logger
     let responseEdits: FieldEdits
@@ -39,6 +41,7 @@ final class HTTPService {
     ) {
         self.number = number
         self.address = "\(exposure.service)"
+        self.authority = exposure.service.authority(usualPort: http.isSecure ? 443 : 80)
         self.logger = logger
         self.eventLoop = eventLoop
         var tls: (context: TLSContext, host: String)?
@@ -57,7 +60,7 @@ final class HTTPService {
 
     /// What the service sees of a request.
     func prepare(_ request: inout RequestMessage) {
-        self.host.apply(to: &request.fields, service: self.address)
+        self.host.apply(to: &request.fields, service: self.authority)
         // The password is the tunnel's, and not for the service.
         if self.asksForCredentials { request.fields.remove(name: "Authorization") }
         self.requestEdits.apply(to: &request.fields)
@@ -160,6 +163,15 @@ extension ServiceAddress {
         switch self {
         case .tcp(let host, _): host
         case .unix: "localhost"
+        }
+    }
+
+    fileprivate func authority(usualPort: UInt16) -> String {
+        switch self {
+        case .unix: return "localhost"
+        case .tcp(let host, let port):
+            let isUsual = port == usualPort
+            return host.contains(":") ? "[\(host)]" + (isUsual ? "" : ":\(port)") : host + (isUsual ? "" : ":\(port)")
         }
     }
 }

@@ -54,7 +54,7 @@ final class HealthCheck: ExchangeOutput {
         }
         let request = RequestMessage(
             scheme: "http", id: "health", method: "GET", target: self.path,
-            fields: ["Host": self.service.address.hasPrefix("unix:") ? "localhost" : self.service.address, "User-Agent": ClientSession.agent])
+            fields: ["Host": self.service.authority, "User-Agent": ClientSession.agent])
         // It may be over before this returns.
         var isOver = false
         self.whenOver = { isOver = true }

@@ -257,13 +257,11 @@ final class ServiceConnection: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .raw = self.phase {
-            self.lose(.closed)
-        } else {
-            // The decoder ends a body that goes on up to here: a connection that broke has been reported before.
-            context.fireChannelInactive()
-            self.lose(.closed)
-        }
+        // Without an error before: with our output already shut, or with TLS, the other side's end arrives only as this.
+        if case .raw = self.phase { self.user?.receivedEnd(nil) }
+        // The decoder ends a body that goes on up to here: a connection that broke has been reported before.
+        context.fireChannelInactive()
+        self.lose(.closed)
     }
 
     /// It did not come to stand.

@@ -128,8 +128,14 @@ final class ServiceExchange: ServiceConnectionUser {
             connection.use(self)
             self.ask(connection)
         } else {
-            self.connection = self.service.pool.connect(self)
+            self.connect()
         }
+    }
+
+    private func connect() {
+        let connection = ServiceConnection(user: self)
+        self.connection = connection
+        self.service.pool.connect(connection)
     }
 
     /// Whether it may be sent once more when nobody knows whether it has been seen (RFC 9110 §9.2.2).
@@ -331,7 +337,7 @@ final class ServiceExchange: ServiceConnectionUser {
             self.isRetry = true
             self.phase = .connecting
             (self.overhead, self.unconfirmed) = (0, 0)
-            self.connection = self.service.pool.connect(self)
+            self.connect()
         case (.asking, .invalid(let sentence)):
             self.refuse(MessageRefusal(502, sentence))
         case (.upgraded, _):

@@ -38,9 +38,8 @@ final class ServicePool {
         return connection
     }
 
-    /// A new one; the user hears whether it stands.
-    func connect(_ user: any ServiceConnectionUser) -> ServiceConnection {
-        let connection = ServiceConnection(user: user)
+    /// Has a new one come to stand; its user hears whether it does, perhaps before this returns.
+    func connect(_ connection: ServiceConnection) {
         let bound = NIOLoopBound(connection, eventLoop: self.eventLoop)
         let tls = self.tls
         self.connector.connect(on: self.eventLoop) { channel in
@@ -53,7 +52,6 @@ final class ServicePool {
             connection.connectFailed(
                 error as? ServiceFailure ?? ServiceFailure(code: .internalError, explanation: describe(error)))
         }
-        return connection
     }
 
     /// Its exchange is complete, and the service keeps it.

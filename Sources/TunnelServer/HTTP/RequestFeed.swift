@@ -16,19 +16,20 @@ struct RequestFeed {
     }
 
     private var expected = Expected.head
-    /// What has come and has not been given to the decoder: at most a head's limit, and one read of the socket.
+    /// What has come and has not been given to the decoder: at most one read of the socket.
     private(set) var waiting = ByteBuffer()
-    /// The head that the decoder got last: for who takes the connection over with it.
+    /// As much as the decoder has got of a head: for who takes the connection over with it. Empty once it is known what follows.
     private(set) var head = ByteBuffer()
-    /// Bytes of `waiting` that are a head's and do not end it.
-    private var scanned = 0
-    private var guarded = HeadGuard()
+    private var headIsWhole = false
     private var chunks = ChunkScan()
 
     /// Bytes of a body that go to the decoder, and to the tunnel, in one go.
     private static let sliceBytes = 64 * 1024
 
     var isEmpty: Bool { self.waiting.readableBytes == 0 }
+
+    /// Whether a head has begun and goes on.
+    var isInsideHead: Bool { !self.headIsWhole && self.head.readableBytes > 0 }
 
     mutating func append(_ bytes: ByteBuffer) {
         if self.waiting.readableBytes == 0 {
@@ -41,6 +42,7 @@ struct RequestFeed {
 
     /// The head that the decoder has got says what follows it.
     mutating func headEnded(_ body: BodyLength) {
+        self.head = ByteBuffer()
         switch body {
         case .none, .bytes(0): self.expected = .head
         case .bytes(let count): self.expected = .bytes(count)
@@ -50,7 +52,7 @@ struct RequestFeed {
         }
     }
 
-    /// - Returns: What the decoder gets next: a whole head, or part of a body. `nil` until more has come.
+    /// - Returns: What the decoder gets next: of a head or of a body, never of both. `nil` until more has come.
     /// - Throws: `MessageRefusal` for what cannot be told where it ends.
     mutating func next() throws(MessageRefusal) -> ByteBuffer? {
         guard self.waiting.readableBytes > 0 else { return nil }
@@ -65,29 +67,36 @@ struct RequestFeed {
             count = try self.chunks.scan(self.waiting.readableBytesView.prefix(most))
             if self.chunks.isAtEnd { self.expected = .head }
         }
-        return self.waiting.readSlice(length: count)
+        return self.take(count)
     }
 
     private mutating func nextHead() throws(MessageRefusal) -> ByteBuffer? {
-        let view = self.waiting.readableBytesView
-        // The empty line may have begun in what was here before.
-        let start = view.startIndex + max(0, self.scanned - 3)
-        guard let end = Self.endOfHead(view[start...]) else {
-            guard view.count <= MessageLimits.headBytes else { throw Self.tooLong }
-            if let new = self.waiting.getSlice(at: view.startIndex + self.scanned, length: view.count - self.scanned) {
-                try self.guarded.check(new)
-            }
-            self.scanned = view.count
-            return nil
+        if self.headIsWhole {
+            self.headIsWhole = false
+            self.head = ByteBuffer()
         }
-        let count = end - view.startIndex
-        guard count <= MessageLimits.headBytes else { throw Self.tooLong }
-        if let new = self.waiting.getSlice(at: view.startIndex + self.scanned, length: count - self.scanned) {
-            try self.guarded.check(new)
+        let known = self.head.readableBytes
+        let end: Int?
+        if known == 0 {
+            end = Self.endOfHead(self.waiting, from: 0)
+            self.head = self.waiting
+        } else {
+            self.head.writeImmutableBuffer(self.waiting)
+            end = Self.endOfHead(self.head, from: known)
         }
-        self.scanned = 0
-        self.head = self.waiting.readSlice(length: count) ?? ByteBuffer()
-        return self.head
+        if let end, let whole = self.head.getSlice(at: self.head.readerIndex, length: end) {
+            self.head = whole
+            self.headIsWhole = true
+        }
+        guard self.head.readableBytes <= MessageLimits.headBytes else {
+            throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
+        }
+        return self.take(self.head.readableBytes - known)
+    }
+
+    private mutating func take(_ count: Int) -> ByteBuffer? {
+        defer { if self.isEmpty { self.waiting = ByteBuffer() } }
+        return self.waiting.readSlice(length: count)
     }
 
     /// What waits, for who takes over what is not HTTP any more.
@@ -96,18 +105,16 @@ struct RequestFeed {
         return self.isEmpty ? nil : self.waiting
     }
 
-    private static let tooLong = MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
-
-    /// Where the first empty line ends.
-    private static func endOfHead(_ bytes: ByteBufferView) -> Int? {
-        var index = bytes.startIndex
-        while let feed = bytes[index...].firstIndex(of: UInt8(ascii: "\n")) {
-            if feed >= bytes.startIndex + 3, bytes[feed - 1] == UInt8(ascii: "\r"), bytes[feed - 2] == UInt8(ascii: "\n"),
-                bytes[feed - 3] == UInt8(ascii: "\r")
-            {
-                return feed + 1
-            }
+    /// Where the first empty line ends that does not end before `position`, counted from the first byte.
+    private static func endOfHead(_ bytes: ByteBuffer, from position: Int) -> Int? {
+        let view = bytes.readableBytesView
+        var index = view.startIndex + position
+        while let feed = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
             index = feed + 1
+            guard feed >= view.startIndex + 3 else { continue }
+            if view[feed - 1] == UInt8(ascii: "\r"), view[feed - 2] == UInt8(ascii: "\n"), view[feed - 3] == UInt8(ascii: "\r") {
+                return index - view.startIndex
+            }
         }
         return nil
     }

@@ -288,7 +288,7 @@ final class VisitorConnection: TransportUser {
             } else if let exchange = self.exchange {
                 if exchange.wantsBody, !exchange.isRequestWhole { .body } else { self.inputHasEnded ? .halfClosed : nil }
             } else {
-                self.feed.isEmpty ? .idle : .head
+                self.feed.isEmpty && !self.feed.isInsideHead ? .idle : .head
             }
         // The time for a head begins with its first byte; for all else, with the last sign of life.
         if patience != self.patience || patience != .head {

@@ -1,0 +1,83 @@
+import Intermediaries
+import Testing
+import TunnelClient
+import TunnelTransport
+
+/// What `--expose` takes.
+@Suite struct ExposureTests {
+    @Test(arguments: [
+        ("8000", "127.0.0.1:8000"), ("tcp://db:5432", "db:5432"), ("unix:/run/app", "unix:/run/app"), ("[::1]:80", "[::1]:80"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"), ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
+        ("http://localhost", "http://localhost:80"), ("https://localhost", "https://localhost:443"), ("http://[::1]", "http://[::1]:80"),
+        ("http://[::1]:81", "http://[::1]:81"), ("http://3000", "http://127.0.0.1:3000"), ("https://10.0.0.1:8443", "https://10.0.0.1:8443"),
+        ("http+unix:/run/app.sock", "http+unix:/run/app.sock"), ("tls://db:5432", "tls://db:5432"), ("tls+unix:/run/x", "tls+unix:/run/x"),
+    ])
+    func `an address is read with its scheme`(text: String, target: String) throws {
+        #expect(try Exposure(text).target == target)
+    }
+
+    @Test(arguments: [
+        "", "0", "host", "ftp://host:21", "http://", "http://host:0", "http://host:65536", "http://host/path", "http://host?x", "http://u:p@host",
+        "http://::1:80", "tls://host", "http+unix:", "http://ho st",
+    ])
+    func `what is no address is refused`(text: String) {
+        #expect(throws: OperatorError.self) { try Exposure(text) }
+    }
+
+    @Test func `keys of an HTTP tunnel are read`() throws {
+        let exposure = try Exposure(
+            """
+            http://localhost:3000,name=shop,subdomain=shop,group=blue,health-path=/up?x=1,host-header=rewrite,allow-ip=10.0.0.0/8+::1,\
+            deny-ip=10.1.0.0/16,request-header=+X-From: tunnel,request-header=-Cookie,response-header=-Server,max-body=10MiB,timeout=1500ms,\
+            basic-auth-file=/etc/users
+            """)
+        #expect(exposure.name == "shop")
+        #expect(exposure.hostname == "shop")
+        #expect(exposure.group == "blue")
+        let http = try #require(exposure.http)
+        #expect(http.healthPath == "/up?x=1")
+        #expect(http.hostField == .rewrite)
+        #expect(http.allowedNetworks == [try CIDR("10.0.0.0/8"), try CIDR("::1")])
+        #expect(http.deniedNetworks == [try CIDR("10.1.0.0/16")])
+        #expect(http.requestFields == [.add(name: "X-From", value: "tunnel"), .remove(name: "Cookie")])
+        #expect(http.responseFields == [.remove(name: "Server")])
+        #expect(http.maximumBodyBytes == 10 << 20)
+        #expect(http.timeout == .milliseconds(1_500))
+        #expect(http.credentialsFile == "/etc/users")
+    }
+
+    @Test(arguments: [
+        "http://a:1,port=80", "http://a:1,send-proxy=v1", "8000,subdomain=a", "8000,health-path=/", "tls://a:1,timeout=3s", "http://a:1,colour=red",
+        "http://a:1,subdomain", "http://a:1,subdomain=a.b", "http://a:1,subdomain=-a", "http://a:1,hostname=a", "http://a:1,subdomain=a,hostname=a.b",
+        "http://a:1,group=", "http://a:1,health-path=up", "http://a:1,health-path=/a b", "http://a:1,host-header=", "http://a:1,host-header=a b",
+        "http://a:1,allow-ip=10.0.0.1/8", "http://a:1,deny-ip=x", "http://a:1,request-header=X:y", "http://a:1,request-header=+Host:y",
+        "http://a:1,request-header=-Content-Length", "http://a:1,response-header=+Transfer-Encoding:x", "http://a:1,response-header=+X y:z",
+        "http://a:1,max-body=10x", "http://a:1,max-body=-1", "http://a:1,timeout=0s", "http://a:1,timeout=soon", "http://a:1,tls-verify=off",
+        "https://a:1,tls-verify=maybe",
+    ])
+    func `a key that does not fit is refused`(text: String) {
+        #expect(throws: OperatorError.self) { try Exposure(text) }
+    }
+
+    @Test(arguments: [
+        ("https://localhost", false), ("https://127.9.9.9:1", false), ("https://[::1]", false), ("https://127.example.org", true),
+        ("https://example.org", true), ("https://example.org,tls-verify=off", false), ("https://localhost,tls-verify=on", true),
+    ])
+    func `certificates are verified unless the service is on this machine, or told otherwise`(text: String, verifies: Bool) throws {
+        #expect(try Exposure(text).http?.verifiesCertificate == verifies)
+    }
+
+    @Test(arguments: ["", "user", "user:", ":password", "us\ner:password"])
+    func `credentials that are none are refused, and not repeated`(text: String) {
+        do throws(OperatorError) {
+            _ = try HTTPExposure.Credentials(text)
+            Issue.record("accepted")
+        } catch {
+            #expect(text.isEmpty || !error.description.contains(text))
+        }
+    }
+
+    @Test func `the password begins behind the first colon`() throws {
+        #expect(try HTTPExposure.Credentials("a:b:c") == HTTPExposure.Credentials(user: "a", password: "b:c"))
+    }
+}
