@@ -93,7 +93,10 @@ final class VisitorConnection: TransportUser {
     }
 
     /// Whether another request may follow on this connection.
-    var mayGoOn: Bool { self.state == .serving && !self.inputHasEnded && self.server.takesClients }
+    var mayGoOn: Bool {
+        // Whoever closed its direction may have sent more requests before.
+        self.state == .serving && (!self.inputHasEnded || !self.feed.isEmpty) && self.server.takesClients
+    }
 
     // MARK: From the transport
 
@@ -235,7 +238,7 @@ final class VisitorConnection: TransportUser {
     /// The answer is on its way, whole.
     func exchangeEnded(keepsAlive: Bool) {
         self.exchange = nil
-        guard keepsAlive, self.mayGoOn || self.inputHasEnded && !self.feed.isEmpty else { return self.close() }
+        guard keepsAlive, self.mayGoOn else { return self.close() }
         self.advance()
     }
 

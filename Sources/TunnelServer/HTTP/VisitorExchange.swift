@@ -92,7 +92,8 @@ final class VisitorExchange: ResponseReader {
             if let health = self.connection.server.health(self.request.method, self.request.target) {
                 self.answer(ResponseMessage(health), ByteBuffer(string: health.body))
             } else {
-                self.answer(.noSuchTunnel(host: self.request.authority))
+                let isNamed = self.connection.server.isForVisitors(self.request.host)
+                self.answer(isNamed ? .noSuchTunnel(host: self.request.authority) : .noDomain)
             }
         }
     }
