@@ -69,7 +69,9 @@ import Testing
             // One of them reads after all.
             let head = try readers[0].head()
             #expect(head["Content-Length"] == "\(offered)")
-            #expect(try readers[0].connection.count(upTo: offered) >= offered - (1 << 20))
+            // What came with the head has been read already.
+            let rest = offered - (1 << 16)
+            #expect(try readers[0].connection.count(upTo: rest) == rest)
         }
     }
 }
