@@ -113,7 +113,9 @@ package.targets += [
     .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
     .executableTarget(
         name: "ws-tunnel-bench",
-        dependencies: ["CLinux", "OpenSSL", "WebSocketProtocol", "TunnelProtocol", nioCore, argumentParser],
+        dependencies: [
+            "CLinux", "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "HTTPMessages", "Intermediaries", nioCore, nioHTTP1, argumentParser,
+        ],
         path: "Tests/ws-tunnel-bench", swiftSettings: strict),
 ]
 #endif

@@ -23,20 +23,23 @@ enum FieldKind: Equatable {
         }
     }
 
+    /// The first letter spares most fields the comparison.
     private static func known(_ name: String) -> FieldKind {
-        switch name.utf8.count {
-        case 2: name.isFolded("te") ? .hopByHop : .endToEnd
-        case 4: name.isFolded("host") ? .host : .endToEnd
+        switch (name.utf8.count, name.utf8.first.map(HTTPText.lowercased)) {
+        case (2, UInt8(ascii: "t")): name.isFolded("te") ? .hopByHop : .endToEnd
+        case (4, UInt8(ascii: "h")): name.isFolded("host") ? .host : .endToEnd
         // Not a field of HTTP; CGI programs find it as HTTP_PROXY and send their own requests there.
-        case 5: name.isFolded("proxy") ? .hopByHop : .endToEnd
-        case 6: name.isFolded("expect") ? .expect : .endToEnd
-        case 7: name.isFolded("upgrade") ? .upgrade : .endToEnd
-        case 10: name.isFolded("connection") ? .connection : name.isFolded("keep-alive") ? .hopByHop : .endToEnd
-        case 14: name.isFolded("content-length") ? .contentLength : name.isFolded("http2-settings") ? .hopByHop : .endToEnd
-        case 16: name.isFolded("proxy-connection") ? .hopByHop : .endToEnd
-        case 17: name.isFolded("transfer-encoding") ? .transferEncoding : .endToEnd
-        case 18: name.isFolded("proxy-authenticate") ? .hopByHop : .endToEnd
-        case 19: name.isFolded("proxy-authorization") ? .hopByHop : .endToEnd
+        case (5, UInt8(ascii: "p")): name.isFolded("proxy") ? .hopByHop : .endToEnd
+        case (6, UInt8(ascii: "e")): name.isFolded("expect") ? .expect : .endToEnd
+        case (7, UInt8(ascii: "u")): name.isFolded("upgrade") ? .upgrade : .endToEnd
+        case (10, UInt8(ascii: "c")): name.isFolded("connection") ? .connection : .endToEnd
+        case (10, UInt8(ascii: "k")): name.isFolded("keep-alive") ? .hopByHop : .endToEnd
+        case (14, UInt8(ascii: "c")): name.isFolded("content-length") ? .contentLength : .endToEnd
+        case (14, UInt8(ascii: "h")): name.isFolded("http2-settings") ? .hopByHop : .endToEnd
+        case (16, UInt8(ascii: "p")): name.isFolded("proxy-connection") ? .hopByHop : .endToEnd
+        case (17, UInt8(ascii: "t")): name.isFolded("transfer-encoding") ? .transferEncoding : .endToEnd
+        case (18, UInt8(ascii: "p")): name.isFolded("proxy-authenticate") ? .hopByHop : .endToEnd
+        case (19, UInt8(ascii: "p")): name.isFolded("proxy-authorization") ? .hopByHop : .endToEnd
         default: .endToEnd
         }
     }

@@ -14,13 +14,17 @@ struct Framing {
     private var lengths: [String] = []
     private var encodings: [String] = []
 
-    /// - Parameter bytesBefore: What the first line takes of the head's limit.
+    /// - Parameters:
+    ///   - bytesBefore: What the first line takes of the head's limit.
+    ///   - keepingHost: Whether an empty Host is to be the first of `fields`, to be set or removed later.
     /// - Throws: `MessageRefusal` with 400 or 431.
-    init(_ headers: HTTPHeaders, bytesBefore: Int = 0) throws(MessageRefusal) {
+    init(_ headers: HTTPHeaders, bytesBefore: Int = 0, keepingHost: Bool = false) throws(MessageRefusal) {
         guard headers.count <= MessageLimits.fields else {
             throw MessageRefusal(431, "it has \(headers.count) header fields, more than \(MessageLimits.fields)")
         }
-        self.fields.reserveCapacity(headers.count + 8)
+        // Room for Host, and for Connection and Upgrade.
+        self.fields.reserveCapacity(headers.count + 3)
+        if keepingHost { self.fields.append(("Host", "")) }
         var named: [Substring] = []
         var connections: [String] = []
         var bytes = bytesBefore
@@ -47,6 +51,11 @@ struct Framing {
             throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }
         for value in connections {
+            // What browsers and load balancers say.
+            if value.isName("keep-alive") {
+                self.keepsAlive = true
+                continue
+            }
             for option in value.listElements {
                 guard HTTPText.isToken(option) else { throw MessageRefusal(400, "Connection lists something that is not a token") }
                 if option.isName("close") {

@@ -2,23 +2,25 @@
 package enum HTTPText {
     /// RFC 9110 §5.6.2.
     package static func isToken(_ text: some StringProtocol) -> Bool {
-        !text.utf8.isEmpty && text.utf8.allSatisfy(Self.isTokenByte)
+        text.utf8.withContiguousStorageIfAvailable { $0.areToken } ?? Array(text.utf8).areToken
     }
 
     /// RFC 9110 §5.5: no control character but the tab. Bytes beyond ASCII are allowed as opaque.
     package static func isValue(_ text: some StringProtocol) -> Bool {
-        text.utf8.allSatisfy(Self.isValueByte)
+        text.utf8.withContiguousStorageIfAvailable { $0.areValue } ?? Array(text.utf8).areValue
     }
 
     /// No blank and no control character; what else a target is made of is for who reads it.
     package static func isTarget(_ text: some StringProtocol) -> Bool {
-        !text.utf8.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }
+        text.utf8.withContiguousStorageIfAvailable { $0.areTarget } ?? Array(text.utf8).areTarget
     }
 
     static func isValueByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
 
+    /// A set of ASCII, one bit for each: ! # $ % & ' * + - . and digits; letters, ^ _ ` | ~
     static func isTokenByte(_ byte: UInt8) -> Bool {
-        byte < 64 ? Self.tokenBytes.low >> byte & 1 == 1 : byte < 128 && Self.tokenBytes.high >> (byte - 64) & 1 == 1
+        let set: UInt64 = byte < 64 ? 0x03FF_6CFA_0000_0000 : 0x57FF_FFFF_C7FF_FFFE
+        return byte < 128 && set >> UInt64(byte & 63) & 1 == 1
     }
 
     static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
@@ -29,15 +31,24 @@ package enum HTTPText {
 
     /// ASCII's capitals as small letters, everything else as it is.
     static func lowercased(_ byte: UInt8) -> UInt8 { byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte }
+}
 
-    /// A set of token bytes: one bit for each of ASCII.
-    private static let tokenBytes: (low: UInt64, high: UInt64) = {
-        var bits: (low: UInt64, high: UInt64) = (0, 0)
-        for byte in "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8 {
-            if byte < 64 { bits.low |= 1 << UInt64(byte) } else { bits.high |= 1 << UInt64(byte - 64) }
-        }
-        return bits
-    }()
+/// Walks over bytes that lie in one piece, as those of nearly every string do: much faster than over the string.
+extension Collection<UInt8> {
+    fileprivate var areToken: Bool { !self.isEmpty && self.allSatisfy(HTTPText.isTokenByte) }
+
+    // Without branches, so that many bytes are looked at at once.
+    fileprivate var areValue: Bool {
+        var bad: UInt8 = 0
+        for byte in self { bad |= (byte < 0x20 ? 1 : 0) & (byte == 0x09 ? 0 : 1) | (byte == 0x7F ? 1 : 0) }
+        return bad == 0
+    }
+
+    fileprivate var areTarget: Bool {
+        var bad: UInt8 = self.isEmpty ? 1 : 0
+        for byte in self { bad |= (byte <= 0x20 ? 1 : 0) | (byte == 0x7F ? 1 : 0) }
+        return bad == 0
+    }
 }
 
 extension StringProtocol {

@@ -40,7 +40,7 @@ package struct JudgedRequest: Equatable, Sendable {
         self.isHTTP10 = head.version == .http1_0
         self.method = head.method.rawValue
         guard HTTPText.isToken(self.method) else { throw MessageRefusal(400, "its method is not a token") }
-        let framing = try Framing(head.headers, bytesBefore: head.uri.utf8.count)
+        let framing = try Framing(head.headers, bytesBefore: head.uri.utf8.count, keepingHost: true)
         self.body = try framing.body(isHTTP10: self.isHTTP10)
 
         let target = try RequestTarget(head.uri, method: self.method)
@@ -74,10 +74,12 @@ package struct JudgedRequest: Equatable, Sendable {
         let hasBody = self.body != .none && self.body != .bytes(0)
         // RFC 9110 §7.8: 1.0 has no Upgrade, and any may be passed over.
         self.upgrade = !self.isHTTP10 && framing.asksForUpgrade && !hasBody ? Self.upgrade(framing.upgrades) : nil
-        var fields: [(String, String)] = []
-        fields.reserveCapacity(framing.fields.count + 10)
-        if !self.authority.isEmpty { fields.append(("Host", self.authority)) }
-        fields.append(contentsOf: framing.fields)
+        var fields = framing.fields
+        if self.authority.isEmpty {
+            fields.removeFirst()
+        } else {
+            fields[0].1 = self.authority
+        }
         if let upgrade = self.upgrade {
             fields.append(("Connection", "Upgrade"))
             fields.append(("Upgrade", upgrade))

@@ -43,7 +43,7 @@ extension ByteBuffer {
         case .unknown: self.writeString("Transfer-Encoding: chunked\r\n")
         }
         if !keepsAlive, !message.asksForUpgrade { self.writeString("Connection: close\r\n") }
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
 
     /// Writes the head of a response for a visitor, with the framing of its body and what becomes of the connection.
@@ -68,7 +68,7 @@ extension ByteBuffer {
         self.writeString(String(message.status))
         self.writeString(" ")
         self.writeString(message.reason.asValue)
-        self.writeString("\r\n")
+        self.writeLineEnd()
         self.writeFieldLines(message.fields)
         var keepsAlive = keepsAlive
         let framing: WrittenResponse.Framing
@@ -100,7 +100,7 @@ extension ByteBuffer {
                 self.writeString("Connection: keep-alive\r\n")
             }
         }
-        self.writeString("\r\n")
+        self.writeLineEnd()
         return WrittenResponse(framing: framing, keepsAlive: keepsAlive)
     }
 
@@ -110,11 +110,11 @@ extension ByteBuffer {
     package mutating func writeChunkHead(_ count: Int) {
         precondition(count > 0, "a chunk of \(count) bytes")
         self.writeString(String(count, radix: 16))
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
 
     package mutating func writeChunkEnd() {
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
 
     /// The end of a chunked body, and the fields of its trailer section. Those that a trailer must not have are left out
@@ -122,26 +122,31 @@ extension ByteBuffer {
     package mutating func writeLastChunk(trailers: HTTPHeaders = HTTPHeaders()) {
         self.writeString("0\r\n")
         for (name, value) in trailers where FieldKind.mayTrail(name) { self.writeFieldLine(name, value) }
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
 
     private mutating func writeContentLength(_ count: UInt64) {
         self.writeString("Content-Length: ")
         self.writeString(String(count))
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
 
     private mutating func writeFieldLines(_ fields: HTTPHeaders) {
+        // Enough for most heads at once.
+        self.reserveCapacity(minimumWritableBytes: 1_024)
         for (name, value) in fields { self.writeFieldLine(name, value) }
     }
 
     private mutating func writeFieldLine(_ name: String, _ value: String) {
         guard HTTPText.isToken(name) else { return }
         self.writeString(name)
-        self.writeString(": ")
+        // A colon and a blank.
+        self.writeInteger(UInt16(0x3A20))
         self.writeString(value.asValue)
-        self.writeString("\r\n")
+        self.writeLineEnd()
     }
+
+    private mutating func writeLineEnd() { self.writeInteger(UInt16(0x0D0A)) }
 }
 
 extension HTTPHeaders {

@@ -1,3 +1,4 @@
+/// Words that are read out without being spelled, and make no combination that somebody would mind.
 extension TunnelName {
     static let adjectives: [Substring] = """
         able agile alert amber ample apt arctic autumn azure balmy basic bold bonny brave breezy brief bright brisk broad bronze busy \
@@ -17,20 +18,20 @@ extension TunnelName {
 
     static let nouns: [Substring] = """
         acorn alder alpaca anchor antler apple apricot arbor arrow aspen aster atlas atoll badger bamboo banjo barley basil bay beacon \
-        bear beaver beech bell berry birch bison bloom bluff boat bobcat book bramble branch breeze briar bridge brook bubble buffalo \
-        cabin cactus camel canary candle canoe canyon cape cardinal caribou castle cedar cello cello chalk cherry chestnut cicada \
+        bear beech bell berry birch bison bloom bluff boat bobcat book bramble branch breeze briar bridge brook bubble buffalo \
+        cabin cactus camel canary candle canoe canyon cape cardinal caribou castle cedar cello chalk cherry chestnut cicada \
         citrus clay cliff cloud clover coast comet compass condor coral cove coyote crane crater creek cricket crocus crow crystal \
         curlew cypress daisy dale dahlia deer delta desert dolphin donkey dove dragon drum dune eagle echo egret elk elm ember emu \
         falcon fawn feather fern ferret field finch fir fjord flute forest fossil fountain fox galaxy garden garnet gazelle gecko \
-        geyser gibbon ginger glacier glade glen goose grape grove gull hamlet harbor hare harp haven hawk hazel heath hedge heron \
+        geyser ginger glacier glade glen goose grape grove gull hamlet harbor hare harp haven hawk hazel heath hedge heron \
         hill hive hollow honey horizon ibex ibis inlet iris island jaguar jasmine jay jungle juniper kayak kelp kestrel kettle kiwi \
         koala lagoon lake lantern larch lark laurel lava leaf lemon lemur lichen lily linden linnet lion llama lobster lodge lotus \
-        lynx magpie mango maple marten marsh meadow melon mesa meteor mill mimosa moon moose moss moth mountain mule myrtle nebula \
+        lynx magpie mango maple marten marsh meadow mesa meteor mill mimosa moon moose moss moth mountain mule myrtle nebula \
         nectar nest newt nutmeg oak oasis ocean onyx opal orbit orca oriole osprey otter owl oyster palm panda panther papaya path \
-        peach peak pear pebble pelican penguin pepper petal pine planet plover plum pond poplar poppy prairie puffin puma quail \
-        quartz quince rabbit raccoon rain raven reed reef ridge river robin rose sage salmon sand sea seal shell shore sky slope \
-        snow sparrow spruce squirrel star stone stork stream summit sun swallow swan thistle thrush tide tiger toucan trail tree \
-        trout tulip tundra turtle valley vine violet vole walnut walrus wave weasel whale wheat willow wind wolf wombat wood wren yak \
+        peak pear pebble pelican penguin pepper petal pine planet plover plum pond poplar poppy prairie puffin puma quail \
+        quartz quince rabbit raccoon raven reed reef ridge river robin rose sage salmon sand sea seal shell shore sky slope \
+        snow sparrow spruce squirrel star stone stork summit sun swallow swan thistle thrush tide tiger toucan trail tree \
+        trout tulip tundra turtle valley vine violet vole walnut walrus wave weasel whale wheat willow wind wolf wombat wren yak \
         zebra
         """.split(separator: " ")
 }

@@ -4,7 +4,7 @@ import Glibc
 /// The parts by themselves, in this process and on one core.
 struct MicroCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "micro", abstract: "Measures masking, frames, the multiplexer and TLS by themselves.")
+        commandName: "micro", abstract: "Measures masking, frames, the multiplexer, TLS and HTTP's rules by themselves.")
 
     @Option(help: ArgumentHelp("How long each measurement takes.", valueName: "time"))
     var seconds = 1.0
@@ -21,7 +21,7 @@ struct MicroCommand: ParsableCommand {
         let machine = Machine()
         let meter = Meter(seconds: self.seconds / Double(Meter.rounds))
         let figures = try MaskingBenchmark.figures(meter) + FrameBenchmark.figures(meter)
-            + MultiplexerBenchmark.figures(meter) + TLSBenchmark.figures(meter)
+            + MultiplexerBenchmark.figures(meter) + TLSBenchmark.figures(meter) + HTTPBenchmark.figures(meter)
 
         var table = Table(["", "unit", "measured", "needed"], firstFigure: 2)
         for figure in figures {
