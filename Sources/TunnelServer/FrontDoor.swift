@@ -1,3 +1,4 @@
+internal import HTTPMessages
 internal import Intermediaries
 internal import Logging
 internal import NIOCore
@@ -14,9 +15,12 @@ final class FrontDoor: UpgradeDelegate {
     private var key = 0
     /// The connection's other end, when it is a visitor's.
     private var peer: ForwardedNode?
+    private let mayPassOn: Bool
 
-    init(server: ServerContext) {
+    /// - Parameter mayPassOn: Whether requests may be visitors': not where visitors' requests come from.
+    init(server: ServerContext, mayPassOn: Bool = true) {
         self.server = server
+        self.mayPassOn = mayPassOn
     }
 
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision {
@@ -76,7 +80,7 @@ final class FrontDoor: UpgradeDelegate {
         _ transport: TransportHandler, bytes: inout ByteBuffer, peer: ForwardedNode, on eventLoop: any EventLoop,
         _ server: ServerContext
     ) {
-        let upgrader = ServerUpgrader(eventLoop: eventLoop, delegate: FrontDoor(server: server))
+        let upgrader = ServerUpgrader(eventLoop: eventLoop, delegate: FrontDoor(server: server, mayPassOn: false))
         // Not whom an earlier request came from.
         transport.forwarded = ForwardedAddresses(origin: peer)
         upgrader.take(transport)
@@ -100,9 +104,30 @@ final class FrontDoor: UpgradeDelegate {
 
     /// Whether a request is a visitor's, for a tunnel.
     private func isForVisitors(_ request: RequestHead) -> Bool {
-        guard let host = request.fields.only("Host").flatMap({ Authority($0) })?.host, !Self.isForTunnels(request.fields) else { return false }
+        guard let host = request.fields.only("Host"), !Self.isForTunnels(request.fields) else { return false }
+        return self.isForVisitors(host)
+    }
+
+    private func isForVisitors(_ authority: some StringProtocol) -> Bool {
+        guard self.mayPassOn, let host = Authority(authority)?.host else { return false }
         return self.server.isForVisitors(host.last == "." ? String(host.dropLast()) : host)
     }
+
+    /// Visitors' requests may be longer than clients': cookies make them so. Who judges them sees to it that this Host is the only
+    /// one; here it only says who that is.
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool {
+        let lines = bytes.readableBytesView.prefix(Self.hostWithin).split(separator: UInt8(ascii: "\n"))
+        guard let line = lines.dropFirst().first(where: { String(decoding: $0.prefix(5), as: UTF8.self).lowercased() == "host:" }) else {
+            return false
+        }
+        let host = String(decoding: line.dropFirst(5), as: UTF8.self).trimmingBlanks
+        guard self.isForVisitors(host) else { return false }
+        self.peer = upgrader.transport?.origin
+        return true
+    }
+
+    /// Bytes of a long head among which Host has to be.
+    private static let hostWithin = MessageLimits.headBytes
 
     func upgrader(_ upgrader: ServerUpgrader, passesOn bytes: ByteBuffer) {
         guard let transport = upgrader.transport else { return }
@@ -148,5 +173,14 @@ final class FrontDoor: UpgradeDelegate {
         let parts = value.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return String(parts[1])
+    }
+}
+
+extension String {
+    fileprivate var trimmingBlanks: Substring {
+        func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" || character == "\r" }
+        var text = self[...].drop(while: isBlank)
+        while let last = text.last, isBlank(last) { text.removeLast() }
+        return text
     }
 }

@@ -7,6 +7,10 @@ package protocol UpgradeDelegate: AnyObject {
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision
     /// The 101 is on its way: take the transport over with a `TunnelConnection`.
     func upgraderAccepted(_ upgrader: ServerUpgrader)
+    /// A request head is longer than a client's; these are its first bytes.
+    ///
+    /// - Returns: Whether somebody else takes it, who hears of it with `upgrader(_:passesOn:)`.
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool
     /// The request was passed on: take the transport over.
     ///
     /// - Parameter bytes: All that has come so far, the request's head among it; nobody else holds them.
@@ -70,6 +74,7 @@ package final class ServerUpgrader: TransportUser {
             guard let head = try self.handshake.receive(&bytes) else { return }
             request = head
         } catch {
+            if error.status == 431, delegate.upgrader(self, passesOnLongHead: self.received) { return self.passOn(delegate) }
             self.answer(Response(error), to: nil, because: .malformed(error))
             return
         }
@@ -78,10 +83,7 @@ package final class ServerUpgrader: TransportUser {
             self.answer(response, to: request, because: .refused(reason: reason))
         case .answer(let response):
             self.answer(response, to: request, because: .answered)
-        case .passOn:
-            self.delegate = nil
-            delegate.upgrader(self, passesOn: self.received)
-            self.transport = nil
+        case .passOn: self.passOn(delegate)
         case .accept(let upgrade, let subprotocol, let compression):
             var answer = ByteBuffer()
             do {
@@ -98,6 +100,12 @@ package final class ServerUpgrader: TransportUser {
             // An impatient client's first frames may have come with its request.
             if bytes.readableBytes > 0 { transport.passOn(&bytes) }
         }
+    }
+
+    private func passOn(_ delegate: any UpgradeDelegate) {
+        self.delegate = nil
+        delegate.upgrader(self, passesOn: self.received)
+        self.transport = nil
     }
 
     package func transportReadComplete() {}

@@ -132,17 +132,6 @@ import TunnelTransport
     }
 }
 
-/// Waits for what another thread is about to do.
-private func eventually(
-    within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool
-) async throws {
-    let end = ContinuousClock.now + limit
-    while !condition() {
-        try #require(ContinuousClock.now < end, "\(limit) passed", sourceLocation: sourceLocation)
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
-
 /// A server and a client with a tunnel to an echo service.
 private struct Pair {
     let server: Server

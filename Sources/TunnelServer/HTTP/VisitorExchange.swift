@@ -6,7 +6,6 @@ internal import NIOHTTP1
 internal import OpenSSL
 internal import TunnelProtocol
 internal import TunnelTransport
-internal import WebSocketProtocol
 
 /// One request of a visitor's, from its head to the end of its answer. Confined to the visitor's event loop.
 ///
@@ -22,6 +21,7 @@ final class VisitorExchange: ResponseReader {
     private let origin: ForwardedNode
     private var tunnel: NamedTunnel?
     private var tried: [NamedTunnel] = []
+    private var hasWaited = false
     private var stream: VisitorStream?
     /// The whole request has come from the visitor.
     private(set) var isRequestWhole = false
@@ -70,7 +70,7 @@ final class VisitorExchange: ResponseReader {
             asksForUpgrade: request.upgrade != nil)
     }
 
-    /// 16 random bytes would do as well; these are shorter to read out.
+    /// 64 random bits: enough to find a request by, and short to read out.
     static func newID() -> String {
         let digits = String(Opaque16.random().high, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
@@ -112,6 +112,9 @@ final class VisitorExchange: ResponseReader {
             }
         }
         guard !tunnel.isCarried else { return self.send(to: tunnel) }
+        // Once is enough, however many members the group has: this one came because all others wait, too.
+        guard !self.hasWaited else { return self.answer(.resuming(host: self.request.authority)) }
+        self.hasWaited = true
         let bound = NIOLoopBound(self, eventLoop: self.connection.eventLoop)
         tunnel.whenCarried(within: Self.carryTime, on: self.connection.eventLoop).whenSuccess { isCarried in
             let exchange = bound.value
@@ -403,34 +406,5 @@ final class VisitorExchange: ResponseReader {
         guard self.answerHasFinished, self.visitorHasFinished, !self.hasEnded else { return }
         self.leave(isComplete: true)
         self.connection.exchangeEnded(keepsAlive: false)
-    }
-}
-
-extension HTTPHeaders {
-    /// What says where a message ends is written here, and nobody else's word on it is passed on.
-    fileprivate mutating func removeFraming(exceptUpgrade: Bool) {
-        func isFraming(_ name: String) -> Bool {
-            switch name.utf8.count {
-            case 7: !exceptUpgrade && name.lowercased() == "upgrade"
-            case 10: !exceptUpgrade && name.lowercased() == "connection" || name.lowercased() == "keep-alive"
-            case 14: name.lowercased() == "content-length"
-            case 16: name.lowercased() == "proxy-connection"
-            case 17: name.lowercased() == "transfer-encoding"
-            default: false
-            }
-        }
-        guard self.contains(where: { isFraming($0.name) }) else { return }
-        self = HTTPHeaders(self.filter { !isFraming($0.name) })
-    }
-}
-
-extension ResponseMessage {
-    /// An answer of the front door's, on a connection that goes on.
-    fileprivate init(_ response: Response) {
-        var fields: HTTPHeaders = ["Content-Type": "text/plain; charset=utf-8"]
-        for field in response.fields.all { fields.replaceOrAdd(name: field.name, value: field.value) }
-        self.init(
-            status: UInt16(clamping: response.status), reason: response.reason, fields: fields,
-            body: .bytes(UInt64(response.body.utf8.count)))
     }
 }
