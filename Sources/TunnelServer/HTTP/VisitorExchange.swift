@@ -45,6 +45,8 @@ final class VisitorExchange: ResponseReader {
     private static let carryTime = TimeAmount.seconds(5)
     /// Of a body, for another member of the group: forms, not uploads.
     private static let keptBytes = 64 * 1024
+    /// What most heads fit in.
+    private static let headBytes = 1_024
     /// Pieces of an answer that are shorter go out together.
     private static let gatheredBytes = 16 * 1024
 
@@ -150,6 +152,7 @@ final class VisitorExchange: ResponseReader {
         // What the tunnel itself asked for is not for its service.
         if tunnel.policy?.asksForCredentials == true { message.fields.remove(name: "Authorization") }
         var bytes = ByteBuffer()
+        bytes.reserveCapacity(Self.headBytes)
         bytes.writeRecord(message)
         for part in self.kept ?? [] {
             bytes.writeBodyRecordHead(part.readableBytes)
@@ -281,6 +284,7 @@ final class VisitorExchange: ResponseReader {
     private func write(_ head: ResponseMessage) -> WrittenResponse {
         var head = head
         head.fields.removeFraming(exceptUpgrade: head.status == 101)
+        self.out.reserveCapacity(minimumWritableBytes: Self.headBytes)
         if head.status >= 200, !head.fields.contains(name: "X-Request-Id") { head.fields.add(name: "X-Request-Id", value: self.message.id) }
         return self.out.writeResponseHead(
             head, toMethod: self.request.method, toHTTP10: self.request.isHTTP10,
