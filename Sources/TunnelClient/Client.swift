@@ -55,6 +55,7 @@ public final class Client: Sendable {
         for index in prepared.exposures.indices { try prepared.exposures[index].prepare() }
         let contexts = try ServiceContexts(prepared.exposures)
         let name = ClientName(self.configuration)
+        let inspector = await self.startInspector()
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = loops.next()
@@ -75,9 +76,27 @@ public final class Client: Sendable {
         let error = (try? await ended.futureResult.get()) ?? nil
         self.state.withLockedValue { $0.session = nil }
         withExtendedLifetime(name) {}
+        await inspector?.stop()
         // The last connection may still be on its way out of memory: the program must not end around it.
         try? await loops.shutdownGracefully()
         if let error { throw error }
+    }
+
+    /// Shows the requests of HTTP tunnels; without any there is nothing to show. The client goes on without it if need be.
+    private func startInspector() async -> InspectorServer? {
+        guard let address = self.configuration.inspector, self.configuration.exposures.contains(where: { $0.http != nil }) else {
+            return nil
+        }
+        let api = InspectorAPI(store: InspectorStore()) { [weak self] in self?.replay($0, body: $1, tunnel: $2, of: $3) }
+        do {
+            let server = try await InspectorServer.start(api, at: address)
+            self.follow(api)
+            self.emit(.inspector(url: server.url))
+            return server
+        } catch {
+            self.emit(.warning(error as? OperatorError ?? OperatorError(.failure, "there is no inspector: \(error)")))
+            return nil
+        }
     }
 
     /// Lets what is under way finish, says good-bye, and ends `run()`.

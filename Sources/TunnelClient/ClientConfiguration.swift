@@ -58,13 +58,17 @@ public struct ClientConfiguration: Sendable {
     /// Whether there is an event for each request of an HTTP tunnel.
     public var logsRequests: Bool
 
+    /// Where requests of HTTP tunnels can be looked at; `nil`: nowhere, and nothing of them is kept.
+    public var inspector: InspectorAddress?
+
     public init(
         server: ServerURL, key: String, exposures: [Exposure], trust: Trust = .authorities(files: []),
         certificate: Certificate? = nil,
         allowsPlainTextKey: Bool = false, stateFolder: StateFolder, keepalive: Duration = .seconds(20),
         maximumRetries: Int? = nil, clientID: String? = nil, links: Int = 1, gracePeriod: Duration = .seconds(30),
         compression: Bool = false,
-        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil, logsRequests: Bool = true
+        memoryBudget: Int = 256 << 20, proxy: ProxyURL? = nil, logsRequests: Bool = true,
+        inspector: InspectorAddress? = nil
     ) {
         self.server = server
         self.key = key
@@ -82,6 +86,7 @@ public struct ClientConfiguration: Sendable {
         self.memoryBudget = memoryBudget
         self.proxy = proxy
         self.logsRequests = logsRequests
+        self.inspector = inspector
     }
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.

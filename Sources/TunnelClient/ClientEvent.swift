@@ -18,6 +18,8 @@ public enum ClientEvent: Sendable {
     /// A tunnel cannot be opened for now; the others go on, and it is tried again.
     case tunnelRefused(Exposure, OperatorError)
     case warning(OperatorError)
+    /// The requests of HTTP tunnels can be looked at there.
+    case inspector(url: String)
     /// A request of an HTTP tunnel is over. There may be tens of thousands a second.
     indirect case request(ClientRequest)
 }

@@ -328,6 +328,7 @@ final class ClientSession: LinkDelegate {
         case .refused(let refused): self.refused(refused)
         case .unlisten(let number):
             self.tunnels[number]?.isOpen = false
+            self.tunnels[number]?.service?.listener?.closed(number)
             self.logger.warning("the server closed a tunnel", metadata: ["tunnel": "\(number)"])
         case .connected, .data, .finished, .reset, .sendable, .listen, .health: break
         }

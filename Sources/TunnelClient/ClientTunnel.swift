@@ -34,7 +34,12 @@ struct ClientTunnel {
         self.hasBeenRefused = false
         self.port = listening.port
         if self.exposure.hasName { self.name = Self.host(of: listening.url) }
-        self.service?.url = listening.url
+        guard let service = self.service else { return }
+        service.url = listening.url
+        service.listener?.opened(
+            HTTPTunnel(
+                number: listening.tunnel, id: "\(listening.id)", name: self.exposure.name, url: listening.url,
+                service: self.exposure.target))
     }
 
     /// - Parameter clientID: Empty when the client has none.

@@ -120,8 +120,11 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The folder shared with a server of this user on this machine.", valueName: "path"))
     var stateDir: String?
 
-    @Option(help: ArgumentHelp("The inspector; this version has none, so it can only be off.", valueName: "off"))
-    var inspect = OffArgument.off
+    @Option(
+        help: ArgumentHelp(
+            "Where to look at the requests of HTTP tunnels: a loopback address (if its port is taken, one of the next 20), or off.",
+            valueName: "addr|off"))
+    var inspect = "\(InspectorAddress.standard)"
 
     @OptionGroup var output: OutputOptions
 
@@ -216,6 +219,7 @@ struct ClientCommand: AsyncParsableCommand {
         configuration.gracePeriod = self.gracePeriod.duration
         configuration.compression = self.compression == .on
         configuration.memoryBudget = self.memoryBudget.bytes
+        configuration.inspector = self.inspect == "off" ? nil : try InspectorAddress(self.inspect)
         configuration.logsRequests = self.logRequests == .on
         configuration.proxy = try self.chooseProxy(to: configuration.server, environment, logger)
         return configuration

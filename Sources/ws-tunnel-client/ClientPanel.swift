@@ -6,6 +6,7 @@ import TunnelTransport
 ///     | online since 2026-11-21 09:30:00 at wss://tunnel.example.com:8443
 ///     | 3 streams open, 17 so far; resumed 2 times, 183042 bytes sent again
 ///     | tunnel.example.com:41159 -> 127.0.0.1:8000
+///     | inspector http://127.0.0.1:4040                    with HTTP tunnels
 struct ClientPanel: Sendable {
     typealias Instant = ContinuousClock.Instant
 
@@ -29,6 +30,8 @@ struct ClientPanel: Sendable {
     private var state = State.connecting(since: nil)
     private var nextAttempt: Instant?
     private var pausedAt: Instant?
+    /// Where requests can be looked at.
+    private var inspector: String?
 
     /// The others are still there, and in the log.
     private static let shownTunnels = 5
@@ -65,6 +68,8 @@ struct ClientPanel: Sendable {
             case .online: self.state = .lost(at: now)
             case .connecting, .lost, .stopping: break
             }
+        case .inspector(let url):
+            self.inspector = url
         case .serviceUnavailable, .serviceAvailable, .tunnelRefused, .warning, .request: break
         }
     }
@@ -87,7 +92,8 @@ struct ClientPanel: Sendable {
 
     mutating func lines(_ statistics: ClientStatistics, now: Instant) -> [String] {
         self.pausedAt = statistics.pausedLinks > 0 ? self.pausedAt ?? now : nil
-        return ([self.stateLine(statistics, now), self.countLine(statistics)] + self.tunnelLines()).map { "| " + $0 }
+        let lines = [self.stateLine(statistics, now), self.countLine(statistics)] + self.tunnelLines()
+        return (lines + (self.inspector.map { ["inspector \($0)"] } ?? [])).map { "| " + $0 }
     }
 
     private func stateLine(_ statistics: ClientStatistics, _ now: Instant) -> String {

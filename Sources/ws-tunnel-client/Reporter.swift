@@ -81,6 +81,9 @@ struct Reporter: Sendable {
         case .warning(let error):
             self.logger.report(error, at: .warning)
             self.event(error)
+        case .inspector(let url):
+            self.logger.notice("Inspector \(url)")
+            self.events.send("inspector") { $0.set("url", url) }
         case .request: break  // See above: they do not come one by one.
         }
     }

@@ -17,6 +17,13 @@ import TunnelTransport
                 stateFolder: StateFolder(path: "/nowhere"), links: links))
     }
 
+    @Test func `it says where requests can be looked at`() throws {
+        var panel = try self.panel("http://127.0.0.1:3000")
+        let before = panel.lines(ClientStatistics(), now: self.start)
+        panel.learn(.inspector(url: "http://127.0.0.1:4040"), now: self.start, date: self.date)
+        #expect(panel.lines(ClientStatistics(), now: self.start) == before + ["| inspector http://127.0.0.1:4040"])
+    }
+
     @Test func `it follows a session from its beginning through a pause to its loss`() throws {
         var panel = try self.panel("8000", "unix:/run/app.sock,name=app")
         let exposures = [try Exposure("8000"), try Exposure("unix:/run/app.sock,name=app")]

@@ -43,7 +43,7 @@ enum Laws {
         "TunnelClient": Room(
             mayImport: [
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "OpenSSL", "WebSocketProtocol",
-                "TunnelProtocol", "TunnelTransport", "Intermediaries", "HTTPMessages", "Hummingbird",
+                "TunnelProtocol", "TunnelTransport", "Intermediaries", "HTTPMessages",
             ]),
         "CAllocator": Room(mayImport: []),
         "Console": Room(

@@ -64,4 +64,17 @@ package struct Exchange: Sendable {
 package protocol ExchangeListener: Sendable {
     /// Called when an exchange begins, and once more when it has ended. On the client's event loop; must not block.
     func changed(_ exchange: Exchange)
+
+    /// The server has given a tunnel its public URL, for the first time or again. Likewise.
+    func opened(_ tunnel: HTTPTunnel)
+
+    /// The server has closed it.
+    func closed(_ number: TunnelNumber)
+}
+
+/// For those who follow requests alone.
+extension ExchangeListener {
+    package func opened(_ tunnel: HTTPTunnel) {}
+
+    package func closed(_ number: TunnelNumber) {}
 }

@@ -101,14 +101,16 @@ final class Stage {
     }
 
     /// Starts a program that has processes of its own; none of them outlives the test, or a test run that crashes.
-    func startFamily(_ executable: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Program {
+    func startFamily(
+        _ executable: String, _ arguments: [String], environment: [String: String] = [:], opensInput: Bool = false
+    ) throws -> Program {
         let path = try Toolchain.find(executable)
         #if os(Linux)
         // Killed, it would leave them behind.
         let program = try self.start(
-            "setpriv", ["--pdeathsig", "TERM", "--", path] + arguments, environment: environment)
+            "setpriv", ["--pdeathsig", "TERM", "--", path] + arguments, environment: environment, opensInput: opensInput)
         #else
-        let program = try self.start(path, arguments, environment: environment)
+        let program = try self.start(path, arguments, environment: environment, opensInput: opensInput)
         #endif
         program.lastSignal = SIGTERM
         return program

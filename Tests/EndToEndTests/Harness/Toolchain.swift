@@ -14,7 +14,7 @@ enum Toolchain {
 
     /// Which Debian package has the programs that tests start.
     private static let packages = [
-        "apache2": "apache2-bin", "caddy": "caddy", "curl": "curl", "danted": "dante-server", "haproxy": "haproxy", "ip": "iproute2",
+        "apache2": "apache2-bin", "caddy": "caddy", "chromium-headless-shell": "chromium-headless-shell", "curl": "curl", "danted": "dante-server", "haproxy": "haproxy", "ip": "iproute2",
         "nc.openbsd": "netcat-openbsd", "ncat": "ncat", "nft": "nftables", "nginx": "nginx-light", "openssl": "openssl", "python3": "python3",
         "rsync": "rsync", "squid": "squid", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "sshd": "openssh-server",
         "telnet": "telnet", "testssl": "testssl.sh", "tinyproxy": "tinyproxy-bin", "unshare": "util-linux",

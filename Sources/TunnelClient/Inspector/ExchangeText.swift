@@ -1,0 +1,182 @@
+internal import HTTPMessages
+internal import NIOCore
+internal import NIOHTTP1
+internal import TunnelProtocol
+internal import WebSocketProtocol
+
+/// An exchange as people and other programs see it. Secrets are hidden unless a reader `reveals` them.
+struct ExchangeText {
+    let exchange: Exchange
+    let reveals: Bool
+
+    /// What the tunnel speaks with the service; the visitor's own version is the server's business.
+    static let version = "HTTP/1.1"
+
+    /// As the visitor wrote it.
+    var url: String {
+        self.exchange.url + (self.exchange.request.target == "*" ? "" : self.exchange.request.target)
+    }
+
+    /// Without the port: as ngrok's agent has it.
+    var visitor: String { self.exchange.request.visitor.map { "\($0.address)" } ?? "" }
+
+    /// With a length where one is known: it is no field inside of a tunnel.
+    func requestFields() -> [(name: String, value: String)] {
+        self.fields(self.exchange.request.fields, self.exchange.request.body)
+    }
+
+    func responseFields() -> [(name: String, value: String)] {
+        guard let response = self.exchange.response else { return [] }
+        return self.fields(response.fields, response.body)
+    }
+
+    private func fields(_ fields: HTTPHeaders, _ body: BodyLength) -> [(name: String, value: String)] {
+        var result = fields.map { ($0.name, HiddenFields.value(of: $0.name, $0.value, reveals: self.reveals)) }
+        if case .bytes(let count) = body, !fields.contains(name: "Content-Length") { result.append(("Content-Length", String(count))) }
+        return result
+    }
+
+    func requestHead() -> String {
+        Self.head("\(self.exchange.request.method) \(self.exchange.request.target) \(Self.version)", self.requestFields())
+    }
+
+    func responseHead() -> String {
+        guard let response = self.exchange.response else { return "" }
+        return Self.head("\(Self.version) \(response.status) \(response.reason)", self.responseFields())
+    }
+
+    private static func head(_ start: String, _ fields: [(name: String, value: String)]) -> String {
+        ([start] + fields.map { "\($0.name): \($0.value)" }).joined(separator: "\r\n") + "\r\n\r\n"
+    }
+}
+
+extension ExchangeText {
+    /// One line of the list.
+    static func writeSummary(_ entry: InspectorStore.Entry, tunnel: String, into json: inout JSONWriter) {
+        let exchange = entry.exchange
+        json.object { json in
+            json.member("id", exchange.request.id)
+            json.member("sequence", entry.sequence)
+            json.member("tunnel_name", tunnel)
+            json.member("method", exchange.request.method)
+            json.member("path", exchange.request.target)
+            json.member("start", exchange.started)
+            json.member("remote_addr", exchange.request.visitor.map { "\($0.address)" } ?? "")
+            json.member("state", exchange.state.word)
+            if case .failed(let why) = exchange.state { json.member("error", why) }
+            if let response = exchange.response {
+                json.member("status", response.status)
+                json.member("content_type", response.fields.first(name: "Content-Type") ?? "")
+            }
+            if let duration = exchange.untilEnd { json.member("duration", duration.wholeNanoseconds) }
+            json.member("request_bytes", exchange.requestBody.count)
+            json.member("response_bytes", exchange.responseBody.count)
+            if let original = exchange.replayOf { json.member("replay_of", original) }
+        }
+    }
+
+    /// In the shape of ngrok's agent, with what it lacks beside it.
+    func write(tunnel: String, into json: inout JSONWriter) {
+        let exchange = self.exchange
+        json.object { json in
+            json.member("uri", "/api/requests/http/\(exchange.request.id)")
+            json.member("id", exchange.request.id)
+            json.member("tunnel_name", tunnel)
+            json.member("remote_addr", self.visitor)
+            json.member("start", CivilTime.text(exchange.started))
+            json.member("duration", exchange.untilEnd?.wholeNanoseconds ?? 0)
+            json.member("request", object: { json in
+                json.member("method", exchange.request.method)
+                json.member("proto", Self.version)
+                self.writeFields(self.requestFields(), into: &json)
+                json.member("uri", exchange.request.target)
+                json.member("raw", self.requestHead().base64(followedBy: exchange.requestBody.beginning))
+                Self.write(exchange.requestBody, into: &json)
+            })
+            json.name("response")
+            if let response = exchange.response {
+                json.object { json in
+                    json.member("status", "\(response.status) \(response.reason)")
+                    json.member("status_code", response.status)
+                    json.member("proto", Self.version)
+                    self.writeFields(self.responseFields(), into: &json)
+                    json.member("raw", self.responseHead().base64(followedBy: exchange.responseBody.beginning))
+                    Self.write(exchange.responseBody, into: &json)
+                }
+            } else {
+                json.null()
+            }
+            json.member("state", exchange.state.word)
+            if case .failed(let why) = exchange.state { json.member("error", why) }
+            json.member("url", self.url)
+            if let time = exchange.untilHead { json.member("time_to_head", time.wholeNanoseconds) }
+            if let original = exchange.replayOf { json.member("replay_of", original) }
+            if let why = exchange.obstacleToReplay { json.member("replay_refused", why) }
+            json.member("hides", !self.reveals && (self.requestFields() + self.responseFields()).contains { HiddenFields.contains($0.name) })
+        }
+    }
+
+    private func writeFields(_ fields: [(name: String, value: String)], into json: inout JSONWriter) {
+        var order: [String] = []
+        var values: [String: [String]] = [:]
+        for (name, value) in fields {
+            let name = name.canonicalFieldName
+            if values[name] == nil { order.append(name) }
+            values[name, default: []].append(value)
+        }
+        json.member("headers", object: { json in
+            for name in order {
+                json.member(name, array: { json in for value in values[name] ?? [] { json.value(value) } })
+            }
+        })
+        json.member("fields", array: { json in
+            for (name, value) in fields {
+                json.array {
+                    $0.value(name)
+                    $0.value(value)
+                }
+            }
+        })
+    }
+
+    private static func write(_ body: CapturedBody, into json: inout JSONWriter) {
+        json.member("body", object: { json in
+            json.member("size", body.count)
+            json.member("kept", UInt64(body.beginning.readableBytes))
+            json.member("base64", Base64.encode(body.beginning.readableBytesView))
+        })
+    }
+}
+
+extension String {
+    fileprivate func base64(followedBy body: ByteBuffer) -> String {
+        Base64.encode(Array(self.utf8) + body.readableBytesView)
+    }
+
+    /// `content-type` as `Content-Type`: scripts written for ngrok's agent look for Go's spelling.
+    fileprivate var canonicalFieldName: String {
+        self.split(separator: "-", omittingEmptySubsequences: false)
+            .map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }.joined(separator: "-")
+    }
+}
+
+extension Exchange.State {
+    var word: String {
+        switch self {
+        case .underWay: "underway"
+        case .complete: "complete"
+        case .failed: "failed"
+        }
+    }
+}
+
+extension Exchange {
+    /// Why its request cannot be sent again as it was.
+    var obstacleToReplay: String? {
+        if self.request.asksForUpgrade { return "It asked for another protocol (Upgrade), which cannot be replayed." }
+        guard self.requestBody.isWhole else {
+            return "Its body has \(self.requestBody.count) bytes, and only the first \(self.requestBody.beginning.readableBytes) are kept."
+        }
+        return self.state == .underWay ? "It has not ended yet." : nil
+    }
+}
