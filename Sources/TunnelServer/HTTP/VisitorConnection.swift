@@ -167,7 +167,10 @@ final class VisitorConnection: TransportUser {
         }
         self.isAdvancing = false
         guard self.state == .serving else { return }
-        if self.exchange == nil, self.inputHasEnded { return self.close() }
+        if self.inputHasEnded {
+            guard let exchange = self.exchange else { return self.close() }
+            if self.feed.isEmpty, !exchange.isRequestWhole { return self.refuse(MessageRefusal(400, "it ended before its body was complete")) }
+        }
         self.transport.isReading = self.feed.isEmpty || self.exchange == nil
         self.watch()
     }
