@@ -46,7 +46,7 @@ let package = Package(
         .target(
             name: "TunnelTransport",
             dependencies: [
-                "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", nioCore, nioPosix, logging, collections,
+                "OpenSSL", "WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioPosix, logging, collections,
             ],
             swiftSettings: strict),
         .target(
@@ -82,7 +82,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
-            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport"],
+            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport", "TunnelProtocol"],
             swiftSettings: strict),
         .testTarget(
             name: "TunnelServerTests", dependencies: ["TunnelServer", "TunnelTransport", "TunnelProtocol", "HTTPMessages", nioCore, nioPosix],

@@ -1,4 +1,4 @@
-internal import TunnelProtocol
+package import TunnelProtocol
 
 /// A request of an HTTP tunnel that is over.
 public struct ClientRequest: Sendable {
@@ -24,7 +24,7 @@ public struct ClientRequest: Sendable {
     /// The visitor's address; empty when it is not known.
     public var visitor: String { self.endpoint.map { "\($0.address)" } ?? "" }
 
-    init(
+    package init(
         id: String, started: Int64, method: String, path: String, status: UInt16?, duration: Duration, bytes: UInt64, endpoint: Endpoint?,
         url: String, failure: String?
     ) {

@@ -101,6 +101,13 @@ package enum Limits {
         /// The last bytes of a DATA frame in part: as many as a Close has at most (RFC 6455 §5.5: 2 of header, 4 of mask, 125).
         package static let withheldBytes = 131
 
+        /// What bulk may leave unacknowledged while somebody waits for short answers, beyond what the line holds by itself: the
+        /// step of an acknowledgement, and half of another, so that the next one is always due. 1 Gbit/s takes 3 ms for it.
+        package static let attentiveBytes = acknowledgedBytes + acknowledgedBytes / 2
+
+        /// A stream with no more than this to send is not bulk.
+        package static let shortBytes = 2_048
+
         /// Links of one session.
         package static let links: UInt64 = 8
 

@@ -37,36 +37,38 @@ package final class Link {
         case data(StreamID, ByteBuffer)
     }
 
-    private let role: Role
-    private let terms: Frame.Terms
+    let role: Role
+    let terms: Frame.Terms
     private let peerTerms: Frame.Terms
-    private(set) var streams: [StreamID: Stream] = [:]
+    var streams: [StreamID: Stream] = [:]
     private var nextStream: UInt64
-    private var highestPeerStream: UInt64 = 0
+    var highestPeerStream: UInt64 = 0
     private var ownStreams: UInt64 = 0
-    private var peerStreams: UInt64 = 0
+    var peerStreams: UInt64 = 0
     let budget: MemoryBudget
     private var roundTrip = Duration.zero
+    private var largestWindow = 0
 
-    private var scheduler = Scheduler()
+    var scheduler = Scheduler()
+    private var restraint = Restraint()
     /// What waits on all streams.
     private var queuedBytes = 0
     private var control = Deque<Frame>()
-    private var events = Deque<Event>()
+    var events = Deque<Event>()
 
     /// Frames of this link received, whatever connection carried them.
-    package private(set) var received: UInt64 = 0
-    private(set) var replay: ReplayBuffer
+    package internal(set) var received: UInt64 = 0
+    var replay: ReplayBuffer
     /// Bytes of the DATA frame now being received: those handed on, and those this connection has brought. A frame that was
     /// cut off comes again from its first byte.
-    private var handedOn = 0
-    private var brought = 0
+    var handedOn = 0
+    var brought = 0
     /// The stream of that frame.
-    private var unfinished: StreamID?
-    private var withheld: WithheldBytes
+    var unfinished: StreamID?
+    var withheld: WithheldBytes
     /// What the peer has been told of `received`, and the bytes since then.
     private var receivedTold: UInt64 = 0
-    private var bytesUntold = 0
+    var bytesUntold = 0
     private var owesAcknowledgement = false
 
     /// - Parameters:
@@ -146,7 +148,7 @@ package final class Link {
         self.owesAcknowledgement = false
     }
 
-    private func countReceived(_ bytes: Int) {
+    func countReceived(_ bytes: Int) {
         self.bytesUntold += bytes
         if self.bytesUntold >= Limits.Implementation.acknowledgedBytes
             || self.received - self.receivedTold >= Limits.Implementation.acknowledgedFrames
@@ -157,11 +159,13 @@ package final class Link {
 
     package func roundTripMeasured(_ roundTrip: Duration) {
         self.roundTrip = roundTrip
+        self.restraint.measured(roundTrip)
     }
 
     /// The connection carried so much in this time, while there was always more to send or not.
     package func rateMeasured(_ bytes: Int, in time: Duration) {
         guard time > .zero else { return }
+        self.restraint.measured(bytes, in: time)
         let carried = Double(bytes) * (Limits.Implementation.contendedFrameTime / time)
         let bounds = Limits.Implementation.contendedFrameBytes...Limits.Implementation.dataFrameBytes
         self.scheduler.share = carried >= Double(bounds.upperBound)
@@ -179,7 +183,7 @@ package final class Link {
         self.nextStream += 2
         self.ownStreams += 1
         self.streams[id] = self.newStream(id)
-        self.enqueue(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
+        self.send(.open(Frame.Open(stream: id, tunnel: tunnel, visitor: visitor, destination: destination)))
         return id
     }
 
@@ -187,7 +191,7 @@ package final class Link {
     package func connected(_ id: StreamID) {
         guard let stream = self.streams[id], !stream.isConnected else { return }
         stream.isConnected = true
-        self.enqueue(.opened(id))
+        self.send(.opened(id))
     }
 
     /// Queues bytes for the peer, however many: what exceeds the window waits here.
@@ -197,6 +201,7 @@ package final class Link {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
         stream.enqueue(bytes)
         self.queuedBytes += bytes.readableBytes
+        if stream.isShort { self.restraint.isHolding = false }
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
         return stream.takesMore(upTo: self.queueLimit)
     }
@@ -211,136 +216,22 @@ package final class Link {
     /// Ends a stream at once in both directions; what is queued for it is dropped.
     package func reset(_ id: StreamID, _ code: ResetCode) {
         guard self.remove(id) else { return }
-        self.enqueue(.reset(id, code))
+        self.send(.reset(id, code))
     }
 
     /// The socket beyond has taken bytes of a `.data` event.
     package func taken(_ count: Int, from id: StreamID, now: Instant) {
         guard let stream = self.streams[id] else { return }
-        let credit = stream.window.take(count, now: now, roundTrip: self.roundTrip, budget: self.budget)
+        let credit = stream.window.take(
+            count, now: now, roundTrip: self.roundTrip, largest: self.largestWindow, budget: self.budget)
+        self.largestWindow = max(self.largestWindow, stream.window.size)
         guard let credit, !stream.receivingIsFinished else { return }
-        self.enqueue(.credit(id, bytes: UInt64(credit)))
+        self.send(.credit(id, bytes: UInt64(credit)))
     }
 
     /// Sends a frame about tunnels.
     package func send(_ frame: Frame) {
-        self.enqueue(frame)
-    }
-
-    // MARK: What the peer sends
-
-    package func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
-        switch output {
-        case .data(let id, let bytes, let isLast):
-            try self.receive(bytes, on: id, isLast: isLast)
-        case .frame(let frame):
-            try self.requireNothingUnfinished()
-            try self.receive(frame)
-            self.received += 1
-        case .ignored:
-            try self.requireNothingUnfinished()
-            self.received += 1
-        }
-        self.countReceived(0)
-    }
-
-    /// The peer has received this many frames of the link.
-    package func acknowledge(_ count: UInt64) throws(PeerViolation) {
-        try self.replay.acknowledge(count)
-    }
-
-    /// Part of a DATA frame. Of a frame that an earlier connection had brought in part, that part is left out.
-    private func receive(_ bytes: ByteBuffer, on id: StreamID, isLast: Bool) throws(PeerViolation) {
-        guard self.unfinished == nil || self.unfinished == id else { throw Self.notRepeated }
-        self.unfinished = id
-        for part in self.withheld.receive(bytes, isLast: isLast) { try self.handOn(part, on: id) }
-        guard isLast else { return }
-        guard self.brought == self.handedOn else { throw Self.notRepeated }
-        self.brought = 0
-        self.handedOn = 0
-        self.unfinished = nil
-        self.received += 1
-    }
-
-    private func handOn(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
-        var bytes = bytes
-        let count = bytes.readableBytes
-        let known = min(count, self.handedOn - self.brought)
-        self.brought += count
-        if known > 0 { bytes.moveReaderIndex(forwardBy: known) }
-        self.handedOn = max(self.handedOn, self.brought)
-        self.bytesUntold += count
-        try self.receive(bytes, on: id)
-    }
-
-    private func requireNothingUnfinished() throws(PeerViolation) {
-        guard self.unfinished == nil else { throw Self.notRepeated }
-    }
-
-    private static let notRepeated = PeerViolation(
-        .acknowledgement, "a frame that was cut off was not sent again as it was")
-
-    private func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
-        guard let stream = self.streams[id] else { return try self.requireKnown(id, "DATA") }
-        try stream.receive(bytes.readableBytes)
-        if bytes.readableBytes > 0 { self.events.append(.data(id, bytes)) }
-    }
-
-    private func receive(_ frame: Frame) throws(PeerViolation) {
-        switch frame {
-        case .open(let open): try self.receive(open)
-        case .opened(let id):
-            guard self.isOwn(id) else { throw PeerViolation(.streamState, "OPENED for its own stream \(id)") }
-            try self.requireKnown(id, "OPENED")
-            guard let stream = self.streams[id] else { return }
-            guard !stream.isConnected else { throw PeerViolation(.streamState, "OPENED twice on stream \(id)") }
-            stream.isConnected = true
-            self.events.append(.connected(id))
-        case .finish(let id):
-            try self.requireKnown(id, "FIN")
-            guard let stream = self.streams[id] else { return }
-            try stream.finishReceived()
-            self.events.append(.finished(id))
-            self.removeIfFinished(stream)
-        case .reset(let id, let code):
-            try self.requireKnown(id, "RESET")
-            if self.remove(id) { self.events.append(.reset(id, code)) }
-        case .credit(let id, let bytes):
-            try self.requireKnown(id, "CREDIT")
-            guard bytes > 0 else { throw PeerViolation(.flowControl, "CREDIT of 0 bytes on stream \(id)") }
-            guard let stream = self.streams[id] else { return }
-            try stream.addCredit(bytes)
-            if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
-            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
-        case .listen(let listen):
-            guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }
-            self.events.append(.listen(listen))
-        case .listening(let listening):
-            guard self.role == .client else { throw PeerViolation(.unexpectedFrame, "LISTENING from a client") }
-            self.events.append(.listening(listening))
-        case .refused(let refused):
-            guard self.role == .client else { throw PeerViolation(.unexpectedFrame, "REFUSED from a client") }
-            self.events.append(.refused(refused))
-        case .unlisten(let tunnel): self.events.append(.unlisten(tunnel))
-        case .health(let tunnel, let isWell): self.events.append(.health(tunnel, isWell: isWell))
-        case .hello, .welcome, .acknowledgement, .ping, .pong, .goAway:
-            preconditionFailure("a connection's frame reached its link")
-        }
-    }
-
-    private func receive(_ open: Frame.Open) throws(PeerViolation) {
-        let id = open.stream
-        guard !self.isOwn(id), id.value > self.highestPeerStream else {
-            throw PeerViolation(.streamState, "OPEN of stream \(id), which is not a new one of the sender's")
-        }
-        self.highestPeerStream = id.value
-        guard self.peerStreams < self.terms.streams else {
-            self.enqueue(.reset(id, .tooManyStreams))
-            return
-        }
-        self.peerStreams += 1
-        self.streams[id] = self.newStream(id)
-        self.events.append(.opened(open))
+        self.control.append(frame)
     }
 
     // MARK: What follows
@@ -351,7 +242,17 @@ package final class Link {
 
     package var hasOutbound: Bool {
         self.owesAcknowledgement || self.replay.hasFramesToRepeat
-            || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData
+            || !self.control.isEmpty && self.takesControl || !self.scheduler.isEmpty && self.takesData && !self.isHoldingBulk
+    }
+
+    /// Whether somebody waits for short answers of this link's streams.
+    package var isAttentive: Bool {
+        get { self.restraint.isAttentive }
+        set { self.restraint.isAttentive = newValue }
+    }
+
+    private var isHoldingBulk: Bool {
+        self.restraint.isHolding && self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
     }
 
     private var takesData: Bool { self.replay.bytes < self.replay.allowance }
@@ -379,6 +280,8 @@ package final class Link {
     private func nextNew() -> Outbound? {
         if self.takesControl, let frame = self.control.popFirst() { return .frame(frame) }
         guard self.takesData else { return nil }
+        let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
+        var held = 0
         while let id = self.scheduler.current {
             guard let stream = self.streams[id] else {
                 self.scheduler.drop()
@@ -393,6 +296,13 @@ package final class Link {
                 stream.finishSent()
                 self.removeIfFinished(stream)
                 return .frame(.finish(id))
+            }
+            guard !holdsBulk || stream.isShort else {
+                held += 1
+                self.restraint.isHolding = held >= min(self.scheduler.count, Restraint.searched)
+                if self.restraint.isHolding { return nil }
+                self.scheduler.passOver(&stream.turn)
+                continue
             }
             let isContended = self.scheduler.isContended
             guard !isContended || stream.turn.deficit > 0 else {
@@ -410,39 +320,36 @@ package final class Link {
         return nil
     }
 
-    private var queueLimit: Int {
+    var queueLimit: Int {
         self.queuedBytes < Limits.Implementation.linkQueueBytes
             ? Limits.Implementation.streamQueueBytes : Limits.Implementation.crowdedQueueBytes
     }
 
-    private func newStream(_ id: StreamID) -> Stream {
+    func newStream(_ id: StreamID) -> Stream {
         Stream(
             id, credit: self.peerTerms.initialWindow,
             window: ReceiveWindow(size: Int(clamping: self.terms.initialWindow)))
     }
 
-    private func enqueue(_ frame: Frame) {
-        self.control.append(frame)
-    }
-
-    private func isOwn(_ id: StreamID) -> Bool {
+    func isOwn(_ id: StreamID) -> Bool {
         (id.value % 2 == 1) == (self.role == .client)
     }
 
     /// A stream that has been opened, even if it is gone by now: frames for it may have crossed its end.
-    private func requireKnown(_ id: StreamID, _ frame: StaticString) throws(PeerViolation) {
+    func requireKnown(_ id: StreamID, _ frame: StaticString) throws(PeerViolation) {
         guard id.value > 0, self.isOwn(id) ? id.value < self.nextStream : id.value <= self.highestPeerStream else {
             throw PeerViolation(.streamState, "\(frame) for stream \(id), which was never opened")
         }
     }
 
-    private func removeIfFinished(_ stream: Stream) {
+    func removeIfFinished(_ stream: Stream) {
         if stream.isFinished { _ = self.remove(stream.id) }
     }
 
-    private func remove(_ id: StreamID) -> Bool {
+    func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
         self.budget.give(self.growth(of: stream))
+        if stream.window.size == self.largestWindow { self.largestWindow = 0 }
         self.queuedBytes -= stream.queuedBytes
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true

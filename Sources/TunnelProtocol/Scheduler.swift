@@ -35,11 +35,14 @@ struct Scheduler: Sendable {
     private var turnsAhead = 0
 
     /// Whether more than one stream has, or had a moment ago, something to send.
-    var isContended: Bool { self.fresh.count + self.waiting.count > 1 }
+    var isContended: Bool { self.count > 1 }
+
+    /// Streams that are listed.
+    var count: Int { self.fresh.count + self.waiting.count }
 
     var isEmpty: Bool { self.fresh.isEmpty && self.waiting.isEmpty }
 
-    /// The stream whose turn it is; it stays there until `next(_:)`, `rest(_:)`, `leave(_:)` or `drop()` moves it.
+    /// The stream whose turn it is; it stays there until `next(_:)`, `passOver(_:)`, `rest(_:)`, `leave(_:)` or `drop()` moves it.
     var current: StreamID? { self.servesFresh ? self.fresh.first : self.waiting.first }
 
     private var servesFresh: Bool {
@@ -64,6 +67,12 @@ struct Scheduler: Sendable {
     /// The current stream has used its share: a new one, at the end of the line.
     mutating func next(_ turn: inout Turn) {
         self.wait(self.remove(turn), &turn)
+    }
+
+    /// The current stream may not send now, though it has something to send: it waits, and fresh ones are not kept from their turn.
+    mutating func passOver(_ turn: inout Turn) {
+        if turn.place == .waiting { self.turnsAhead = 0 }
+        self.next(&turn)
     }
 
     /// The current stream has sent all that it may.

@@ -44,6 +44,9 @@ final class Stream {
         self.queue.isEmpty ? self.sending == .finishing : self.credit > 0
     }
 
+    /// What waits is no more than a line of text, or the answer to one, and all of it may go.
+    var isShort: Bool { self.queuedBytes <= Limits.Implementation.shortBytes }
+
     /// All that is left to send is the FIN.
     var owesOnlyFinish: Bool { self.queue.isEmpty && self.sending == .finishing }
 

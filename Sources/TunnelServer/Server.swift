@@ -51,6 +51,7 @@ public final class Server: Sendable {
     private func run(on loops: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate) async throws {
         let configuration = self.context.configuration
         let listener = try await self.listen(loops) { certificate.context }
+        let tlsListener = try await self.listenForNames(loops)
         let watcher = Task { await certificate.watchFiles() }
         let reloader = Task { for await _ in self.reloading { await certificate.reload() } }
         defer {
@@ -67,6 +68,7 @@ public final class Server: Sendable {
         self.logger.info("stopping")
         self.context.goAway()
         try? await listener.close()
+        try? await tlsListener?.close()
         await self.endSessions(loops.any())
     }
 
@@ -90,6 +92,7 @@ public final class Server: Sendable {
             return try await Listeners.connections(
                 host: address.host, port: Int(address.port), group: loops, connections: loops, tls: tls,
                 proxies: context.proxies(context.configuration.proxyProtocol, "a connection"),
+                names: { context.tlsTunnels },
                 failed: { context.cannotAccept(on: "\(address)", $0) },
                 delegate: { _ in FrontDoor(server: context) }
             ).get()
@@ -97,6 +100,25 @@ public final class Server: Sendable {
             throw OperatorError(
                 .failure, "cannot listen on \(address): \(describe(error))",
                 remedy: "Choose another address with --listen, or stop what uses this one.")
+        }
+    }
+
+    /// The port for visitors of TLS tunnels alone, if there is one.
+    private func listenForNames(_ loops: MultiThreadedEventLoopGroup) async throws(OperatorError) -> (any Channel)? {
+        guard let address = self.context.configuration.tlsListen else { return nil }
+        let context = self.context
+        do {
+            let listener = try await Listeners.serverNames(
+                host: address.host, port: Int(address.port), group: loops, connections: loops,
+                proxies: context.proxies(context.configuration.tunnelProxyProtocol, "a visitor"),
+                tunnel: { context.tlsTunnel(of: $0) }, failed: { context.cannotAccept(on: "\(address)", $0) }
+            ).get()
+            if let port = listener.localAddress?.port { context.listensForNames(on: UInt16(truncatingIfNeeded: port)) }
+            return listener
+        } catch {
+            throw OperatorError(
+                .failure, "cannot listen on \(address): \(describe(error))",
+                remedy: "Choose another address with --tls-listen, or stop what uses this one.")
         }
     }
 

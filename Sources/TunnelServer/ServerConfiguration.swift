@@ -59,6 +59,8 @@ public struct ServerConfiguration: Sendable {
     public var hostnames: [HostnamePattern]
     /// Host names that one key may have, besides.
     public var hostnamesByKey: [String: [HostnamePattern]]
+    /// Where visitors of TLS tunnels may come besides `listen`; they ask for a tunnel by the name in their ClientHello.
+    public var tlsListen: ListenAddress?
     public var security: Security
     /// A PEM file of authorities: clients must present a certificate of one of them besides the key. `nil`: they are not asked for
     /// one.
@@ -92,6 +94,7 @@ public struct ServerConfiguration: Sendable {
         keys: [String], listen: ListenAddress = ListenAddress(host: "0.0.0.0", port: 8443), bind: String = "0.0.0.0",
         tcpPorts: PortPolicy = .any, publicHost: String = "localhost",
         domain: DomainPolicy = .automatic, hostnames: [HostnamePattern] = [], hostnamesByKey: [String: [HostnamePattern]] = [:],
+        tlsListen: ListenAddress? = nil,
         security: Security = .selfSigned,
         clientAuthorities: String? = nil,
         stateFolder: StateFolder, keepalive: Duration = .seconds(20), resumeWindow: Duration = .seconds(60),
@@ -106,6 +109,7 @@ public struct ServerConfiguration: Sendable {
         self.tcpPorts = tcpPorts
         self.publicHost = publicHost
         self.domain = domain
+        self.tlsListen = tlsListen
         self.hostnames = hostnames
         self.hostnamesByKey = hostnamesByKey
         self.security = security

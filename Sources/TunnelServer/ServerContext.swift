@@ -35,6 +35,8 @@ final class ServerContext: Sendable {
 
     private let sessions = NIOLockedValueBox(Sessions())
     private let visitors = NIOLockedValueBox(Visitors())
+    /// The port for visitors of TLS tunnels alone.
+    private let tlsPort = NIOLockedValueBox<UInt16?>(nil)
     private let listeningPort = NIOLockedValueBox(UInt16(0))
     private let counted = NIOLockedValueBox(ServerStatistics())
 
@@ -183,9 +185,24 @@ final class ServerContext: Sendable {
         self.domain?.holds(host) == true || self.names.knows(host)
     }
 
+    /// Whom to ask for each connection; `nil` while there is no TLS tunnel.
+    var tlsTunnels: (@Sendable (String) -> RemoteTunnel?)? {
+        guard self.names.hasTLSTunnels else { return nil }
+        return { self.tlsTunnel(of: $0) }
+    }
+
+    /// Whose a TLS connection is that asks for a host, and stays encrypted on its way through.
+    func tlsTunnel(of host: String) -> RemoteTunnel? {
+        self.names.tlsTunnel(of: host).map { RemoteTunnel(home: $0.home, open: $0.open) }
+    }
+
     /// The port that connections arrive at, once it is known.
     func listens(on port: UInt16) {
         self.listeningPort.withLockedValue { $0 = port }
+    }
+
+    func listensForNames(on port: UInt16) {
+        self.tlsPort.withLockedValue { $0 = port }
     }
 
     /// What visitors type.
@@ -195,7 +212,9 @@ final class ServerContext: Sendable {
         let scheme = kind == .tls ? "tls" : domain?.scheme ?? (isPlain && isLocal ? "http" : "https")
         let usual: UInt16 = scheme == "http" ? 80 : 443
         let port: UInt16
-        if let told = domain?.port {
+        if kind == .tls, let own = self.tlsPort.withLockedValue({ $0 }) {
+            port = own
+        } else if let told = domain?.port {
             port = told
         } else if domain?.scheme != nil || isPlain && !isLocal {
             port = usual

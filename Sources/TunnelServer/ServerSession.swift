@@ -276,7 +276,7 @@ final class ServerSession: LinkDelegate {
             link.send(.refused(Frame.Refused(tunnel: listen.tunnel, code: code, message: message)))
         }
         guard !self.isLeaving else { return refuse(.internalError, "the server is shutting down") }
-        guard listen.kind == .tcp || listen.kind == .http else {
+        guard [.tcp, .http, .tls].contains(listen.kind) else {
             return refuse(.unknownKind, "this server does not know tunnels of kind \(listen.kind.rawValue)")
         }
         guard self.tunnels[listen.tunnel] == nil else {

@@ -177,7 +177,8 @@ package final class LinkDriver {
     }
 
     func nextOutbound() -> Link.Outbound? {
-        self.link.nextOutbound()
+        self.link.isAttentive = LoopScratch.current.isAttentive
+        return self.link.nextOutbound()
     }
 
     /// Hands out what the link has to say, then lets each end that got bytes pass them on in one go.

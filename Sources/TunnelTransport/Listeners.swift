@@ -11,11 +11,13 @@ package enum Listeners {
     /// - Parameters:
     ///   - proxies: Whose PROXY header comes first, before TLS; `nil`: there is none.
     ///   - failed: Told why no connection can be accepted for now.
+    ///   - names: Asked for each connection: whose visitors TLS connections are, by the name they ask for; `nil`: nobody's.
     ///   - tls: Asked for each connection; `nil` for one without TLS.
     ///   - delegate: Made once for each connection, on its loop.
     package static func connections(
         host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup,
         tls: @escaping @Sendable () -> TLSContext?, proxies: ProxyListening?,
+        names: @escaping @Sendable () -> (@Sendable (String) -> RemoteTunnel?)?,
         failed: @escaping @Sendable (String) -> Void,
         delegate: @escaping @Sendable (any EventLoop) -> any UpgradeDelegate
     ) -> EventLoopFuture<any Channel> {
@@ -33,13 +35,42 @@ package enum Listeners {
                 let accepted = NIODeadline.now()
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.addHandlers(behind: proxies) { channel, header in
-                        let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
-                        let transport = TransportHandler(
-                            tls: try tls().map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
-                        transport.forwarded = (header?.addresses?.source).map { ForwardedAddresses(origin: ForwardedNode($0)) }
-                        upgrader.take(transport)
-                        try channel.pipeline.syncOperations.addHandler(transport)
-                        transport.limit(to: TransportLimits.greeting, since: accepted, "the handshake")
+                        func addTransport(_ channel: any Channel) throws {
+                            let upgrader = ServerUpgrader(eventLoop: channel.eventLoop, delegate: delegate(channel.eventLoop))
+                            let transport = TransportHandler(
+                                tls: try tls().map { try TLSConnection(context: $0, role: .server) }, user: upgrader)
+                            transport.forwarded = (header?.addresses?.source).map { ForwardedAddresses(origin: ForwardedNode($0)) }
+                            upgrader.take(transport)
+                            try channel.pipeline.syncOperations.addHandler(transport)
+                            transport.limit(to: TransportLimits.greeting, since: accepted, "the handshake")
+                        }
+                        guard let tunnel = names() else { return try addTransport(channel) }
+                        try channel.pipeline.syncOperations.addHandler(
+                            ServerNameHandler(
+                                addresses: header?.addresses, accepted: accepted, tunnel: tunnel, otherwise: addTransport))
+                    }
+                }
+            }
+            .bind(host: host, port: port)
+    }
+
+    /// Listens for TLS connections alone, each of which asks for its tunnel by name.
+    ///
+    /// - Parameters: As above.
+    package static func serverNames(
+        host: String, port: Int, group: any EventLoopGroup, connections: any EventLoopGroup, proxies: ProxyListening?,
+        tunnel: @escaping @Sendable (String) -> RemoteTunnel?, failed: @escaping @Sendable (String) -> Void
+    ) -> EventLoopFuture<any Channel> {
+        ServerBootstrap(group: group, childGroup: connections)
+            .listenerOptions(failed)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childStreamOptions()
+            .childChannelInitializer { channel in
+                let accepted = NIODeadline.now()
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.addHandlers(behind: proxies) { channel, header in
+                        try channel.pipeline.syncOperations.addHandler(
+                            ServerNameHandler(addresses: header?.addresses, accepted: accepted, tunnel: tunnel, otherwise: nil))
                     }
                 }
             }
@@ -70,7 +101,7 @@ package enum Listeners {
                     try channel.addHandlers(behind: proxies) { channel, header in
                         let (link, opened) = bound.value
                         try channel.pipeline.syncOperations.addHandler(
-                            StreamSocket(link: link(), origin: .visitor(tunnel, header?.addresses), opened: opened))
+                            StreamSocket(origin: .visitor(link(), tunnel, header?.addresses), opened: opened))
                     }
                 }
             }

@@ -34,9 +34,11 @@ final class LoopScratch {
     /// Small pieces come from a stream's socket: somebody waits for each, and for the next.
     func payAttention() { self.attentiveUntil = .now + TransportLimits.attention }
 
+    var isAttentive: Bool { Instant.now < self.attentiveUntil }
+
     /// Bytes that one read of a socket may bring: while somebody waits for small pieces, no other socket holds the loop for long.
     var readBytes: Int {
-        Instant.now < self.attentiveUntil ? TransportLimits.attentiveReadBytes : TransportLimits.connectionReadBytes
+        self.isAttentive ? TransportLimits.attentiveReadBytes : TransportLimits.connectionReadBytes
     }
 
     /// For one read of a tunnel connection's socket, with room for as much as it may bring now.

@@ -53,7 +53,7 @@ package struct ServiceConnector: Sendable {
     package func connect(
         _ open: Frame.Open, of link: LinkDriver, completion: @escaping (ServiceFailure?) -> Void
     ) {
-        let socket = StreamSocket(link: link, origin: .service(open.stream), preface: self.preface(for: open))
+        let socket = StreamSocket(origin: .service(link, open.stream), preface: self.preface(for: open))
         link.join(socket, to: open.stream)
         let bound = NIOLoopBound(socket, eventLoop: link.eventLoop)
         let bootstrap = ClientBootstrap(group: link.eventLoop)

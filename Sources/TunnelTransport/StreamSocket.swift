@@ -15,7 +15,7 @@ internal import struct Darwin.linger
 ///     socket ──bytes──▶ link         read on only while the stream takes bytes
 ///     socket ◀──bytes── link         credit goes back once the socket has taken them
 ///     FIN here is FIN there, in each direction by itself; a reset here is a reset there
-package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
+package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -23,18 +23,25 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
     package enum Origin {
         /// A visitor of this tunnel; the stream is opened when the socket is, with the addresses that a trusted proxy gave for it,
         /// or else the socket's own.
-        case visitor(TunnelNumber, ProxyHeader.Addresses?)
+        case visitor(LinkDriver, TunnelNumber, ProxyHeader.Addresses?)
+        /// Likewise, of a tunnel whose link may live on another event loop.
+        case remoteVisitor(RemoteTunnel, ProxyHeader.Addresses?)
         /// The service for a stream that the peer opened.
-        case service(StreamID)
+        case service(LinkDriver, StreamID)
     }
 
-    private let link: LinkDriver
+    /// The stream, as this socket reaches it.
+    private enum Carrier {
+        case link(LinkDriver, StreamID)
+        case remote(RemoteStream)
+    }
+
     private let origin: Origin
     /// Told of the visitor's address once the stream stands, with its number.
     private let opened: ((StreamID, Endpoint?) -> Void)?
     /// What a service gets before the first byte of its stream. It belongs to no stream: no credit is returned for it.
     private let preface: ByteBuffer?
-    private var id: StreamID?
+    private var stream: Carrier?
     private var context: ChannelHandlerContext?
     private var channel: (any Channel)?
     private var isActive = false
@@ -60,13 +67,12 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
     private var lastWritten = 0
 
     package init(
-        link: LinkDriver, origin: Origin, preface: ByteBuffer? = nil, opened: ((StreamID, Endpoint?) -> Void)? = nil
+        origin: Origin, preface: ByteBuffer? = nil, opened: ((StreamID, Endpoint?) -> Void)? = nil
     ) {
-        self.link = link
         self.origin = origin
         self.preface = preface
         self.opened = opened
-        if case .service(let id) = origin { self.id = id }
+        if case .service(let link, let id) = origin { self.stream = .link(link, id) }
     }
 
     // MARK: From the socket
@@ -90,18 +96,23 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
         self.isActive = true
         if case .unixDomainSocket = context.remoteAddress { self.isLocal = true }
         switch self.origin {
-        case .visitor(let tunnel, let given):
-            let visitor = given?.source ?? context.remoteAddress.flatMap(Endpoint.init)
-            let destination = given?.destination ?? context.localAddress.flatMap(Endpoint.init)
-            self.id = self.link.open(self, tunnel: tunnel, visitor: visitor, destination: destination)
-            guard let id = self.id else {
+        case .visitor(let link, let tunnel, let given):
+            let (visitor, destination) = self.addresses(given, context)
+            guard let id = link.open(self, tunnel: tunnel, visitor: visitor, destination: destination) else {
                 self.abort()
                 return
             }
+            self.stream = .link(link, id)
             self.opened?(id, visitor)
-        case .service(let id):
+        case .remoteVisitor(let tunnel, let given):
+            let (visitor, destination) = self.addresses(given, context)
+            self.stream = .remote(
+                RemoteStream(eventLoop: context.eventLoop, home: tunnel.home, user: self) { end in
+                    tunnel.open(end, visitor, destination)
+                })
+        case .service(let link, let id):
             if let preface = self.preface { context.writeAndFlush(self.wrapOutboundOut(preface), promise: nil) }
-            self.link.connected(id)
+            link.connected(id)
             self.opened?(id, nil)
             let early = self.early
             self.early = []
@@ -111,16 +122,29 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
         }
     }
 
+    private func addresses(
+        _ given: ProxyHeader.Addresses?, _ context: ChannelHandlerContext
+    ) -> (visitor: Endpoint?, destination: Endpoint?) {
+        (
+            given?.source ?? context.remoteAddress.flatMap(Endpoint.init),
+            given?.destination ?? context.localAddress.flatMap(Endpoint.init)
+        )
+    }
+
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard let id = self.id, !self.hasEnded else { return }
+        guard let stream = self.stream, !self.hasEnded else { return }
         let bytes = self.unwrapInboundIn(data)
         // The rest of something large, or the answer to it, is short too, and nobody waits for that more than for the rest.
         if max(bytes.readableBytes, self.lastRead, self.lastWritten) <= TransportLimits.interactiveBytes {
             LoopScratch.current.payAttention()
         }
         self.lastRead = bytes.readableBytes
-        self.takesBytes = self.link.send(bytes, on: id)
-        self.link.sent()
+        switch stream {
+        case .link(let link, let id):
+            self.takesBytes = link.send(bytes, on: id)
+            link.sent()
+        case .remote(let stream): self.takesBytes = stream.send(bytes)
+        }
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -146,9 +170,12 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
     }
 
     private func finishInput() {
-        guard !self.inputIsFinished, let id = self.id, !self.hasEnded else { return }
+        guard !self.inputIsFinished, let stream = self.stream, !self.hasEnded else { return }
         self.inputIsFinished = true
-        self.link.finish(id)
+        switch stream {
+        case .link(let link, let id): link.finish(id)
+        case .remote(let stream): stream.finish()
+        }
     }
 
     /// Without an error before: with our output already shut, the other side's end of file arrives only as this. A
@@ -169,16 +196,30 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
     /// The socket broke: the peer is told, unless everything had been said.
     private func fail(_ code: ResetCode) {
         guard !self.hasEnded else { return }
-        if let id = self.id { self.link.reset(id, code) }
+        switch self.stream {
+        case .link(let link, let id): link.reset(id, code)
+        case .remote(let stream): stream.reset(code)
+        case nil: break
+        }
         self.end()
     }
 
     private func end() {
         self.hasEnded = true
-        if let id = self.id { self.link.closed(id) }
+        if case .link(let link, let id) = self.stream { link.closed(id) }
         self.early = []
         self.context = nil
         self.channel = nil
+    }
+
+    // MARK: From a remote stream
+
+    package func stream(_ stream: RemoteStream, received bytes: ByteBuffer) { _ = self.write(bytes) }
+    package func streamReadComplete(_ stream: RemoteStream) { self.flush(now: .now) }
+    package func streamTakesMore(_ stream: RemoteStream) { self.resumeSending() }
+    package func streamFinished(_ stream: RemoteStream) { self.finish() }
+    package func stream(_ stream: RemoteStream, ended code: ResetCode) {
+        if code == .goingAway { self.linkEnded() } else { self.reset(code) }
     }
 
     // MARK: From the link
@@ -203,7 +244,7 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
 
     package func flush(now: Instant) {
         self.isTouched = false
-        guard !self.hasEnded, let context = self.context, let channel = self.channel, let id = self.id else { return }
+        guard !self.hasEnded, let context = self.context, let channel = self.channel, let stream = self.stream else { return }
         context.flush()
         let count = self.unconfirmed
         guard count > 0, !self.hasEnded else { return }
@@ -211,11 +252,18 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd {
         self.lastWritten = count
         // The water mark is a single byte: writable means that the socket has taken everything.
         guard !channel.isWritable else {
-            self.link.taken(count, from: id, now: now)
+            self.taken(count, from: stream, now: now)
             return
         }
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess {
-            if !self.hasEnded { self.link.taken(count, from: id, now: .now) }
+            if !self.hasEnded { self.taken(count, from: stream, now: .now) }
+        }
+    }
+
+    private func taken(_ count: Int, from stream: Carrier, now: Instant) {
+        switch stream {
+        case .link(let link, let id): link.taken(count, from: id, now: now)
+        case .remote(let stream): stream.taken(count)
         }
     }
 

@@ -49,6 +49,9 @@ struct ServerCommand: AsyncParsableCommand {
             valueName: "name,..."))
     var hostnames: String?
 
+    @Option(help: ArgumentHelp("Where visitors of tls:// tunnels come, besides --listen.", valueName: "host:port"))
+    var tlsListen: String?
+
     @Option(help: ArgumentHelp("The certificate chain, PEM. Without it: a self-signed one, made once.", valueName: "pem"))
     var tlsCert: String?
 
@@ -139,6 +142,7 @@ struct ServerCommand: AsyncParsableCommand {
         configuration.bind = self.bind
         configuration.tcpPorts = self.tcpPorts.policy
         configuration.publicHost = self.publicHost
+        configuration.tlsListen = try self.tlsListen.map { text throws(OperatorError) in try ListenAddress(text) }
         if let domain = self.domain { configuration.domain = domain == "off" ? .off : .below(try TunnelDomain(domain)) }
         configuration.hostnames = try self.hostnames.map(ServerConfiguration.hostnames) ?? []
         configuration.keepalive = self.keepalive.duration

@@ -47,6 +47,22 @@ struct ReceiveWindowTests {
         #expect(window.granted == 1_000)
     }
 
+    @Test func `a large window gives credit back in eighths, and still grows by halves`() throws {
+        let size = 8 << 20
+        var window = ReceiveWindow(size: size)
+        let budget = MemoryBudget(bytes: 1 << 30)
+        func eighthTaken(at seconds: Double) throws -> Int? {
+            try window.receive(size / 8)
+            #expect(window.take(size / 8 - 1, now: .at(seconds), roundTrip: .seconds(1), budget: budget) == nil)
+            return window.take(1, now: .at(seconds), roundTrip: .seconds(1), budget: budget)
+        }
+        for _ in 0..<4 { #expect(try eighthTaken(at: 0) == size / 8) }
+        for _ in 0..<3 { #expect(try eighthTaken(at: 1.9) == size / 8) }
+        #expect(window.size == size)
+        #expect(try eighthTaken(at: 1.9) == size / 8 + size)
+        #expect(window.size == 2 * size)
+    }
+
     @Test func `one byte beyond what was granted is a violation`() throws {
         var window = ReceiveWindow(size: 10)
         try window.receive(10)
@@ -78,6 +94,24 @@ struct ReceiveWindowTests {
         #expect(try halfTaken(at: 3.9) == 1_500)
         #expect(window.size == 2_000)
         #expect(budget.used == 1_000)
+    }
+
+    @Test func `a window that is used steadily follows the largest of its link, and no further`() throws {
+        var window = ReceiveWindow(size: 1_000)
+        let budget = MemoryBudget(bytes: 1_000_000)
+        func halfTaken(at seconds: Double) throws {
+            try window.receive(window.size / 2)
+            _ = window.take(window.size / 2, now: .at(seconds), roundTrip: .seconds(1), largest: 4_000, budget: budget)
+        }
+        try halfTaken(at: 0)
+        try halfTaken(at: 33)
+        #expect(window.size == 1_000, "sixteen times two round trips: not steady")
+        try halfTaken(at: 64)
+        #expect(window.size == 2_000)
+        try halfTaken(at: 95)
+        #expect(window.size == 4_000)
+        try halfTaken(at: 126)
+        #expect(window.size == 4_000)
     }
 
     @Test func `a window grows no further than its share of the budget, and what is left of it`() throws {

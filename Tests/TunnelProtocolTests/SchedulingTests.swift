@@ -13,10 +13,10 @@ struct SchedulingTests {
         private(set) var bytes: [StreamID: Int] = [:]
         private(set) var frames: [Link.Outbound] = []
 
-        init(window: UInt64 = 1 << 40) {
+        init(window: UInt64 = 1 << 40, isResumable: Bool = false) {
             self.link = Link(
                 role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(initialWindow: window),
-                isResumable: false, budget: MemoryBudget())
+                isResumable: isResumable, budget: MemoryBudget())
         }
 
         mutating func open() throws -> StreamID {
@@ -56,6 +56,36 @@ struct SchedulingTests {
         }
 
         var lengths: [Int] { self.payloads.map(\.readableBytes) }
+    }
+
+    @Test(arguments: [1, 2, 40])
+    func `while somebody waits for short answers bulk keeps little unacknowledged, and nothing short waits for it`(count: Int) throws {
+        var sender = Sender(isResumable: true)
+        let bulk = try (0..<count).map { _ in try sender.openBulk(4 << 20) }
+        let short = try sender.open()
+        sender.link.isAttentive = true
+        sender.drain()
+        let limit = Limits.Implementation.attentiveBytes
+        let sent = sender.bytes.values.reduce(0, +)
+        #expect(sent <= limit + Limits.Implementation.dataFrameBytes && sent > limit / 2)
+        #expect(!sender.link.hasOutbound)
+        for _ in 0..<3 {
+            sender.send(64, on: short)
+            #expect(sender.link.hasOutbound)
+            sender.drain()
+        }
+        #expect(sender.bytes[short] == 192)
+        #expect(!sender.link.hasOutbound)
+        try sender.link.acknowledge(sender.link.sent)
+        #expect(sender.link.hasOutbound, "an acknowledgement lets bulk go on")
+        sender.drain()
+        sender.link.isAttentive = false
+        #expect(sender.link.hasOutbound, "and so does the end of the attention")
+        while sender.bytes.values.reduce(0, +) < count << 22 + 192 {
+            sender.drain()
+            try sender.link.acknowledge(sender.link.sent)
+        }
+        #expect(bulk.allSatisfy { sender.bytes[$0] == 4 << 20 })
     }
 
     @Test(arguments: [2, 3, 5, 17])

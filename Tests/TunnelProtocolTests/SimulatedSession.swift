@@ -292,6 +292,7 @@ struct SimulatedSession {
             return message
         }
         guard self.carriers[index].carries[side] else { return nil }
+        self.ends[side].link.isAttentive = self.random.chance(50)
         switch self.ends[side].link.nextOutbound() {
         case nil: return nil
         case .frame(let frame): frame.encode(into: &message)

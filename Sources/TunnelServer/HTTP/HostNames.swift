@@ -35,6 +35,8 @@ final class HostNames: Sendable {
         /// When each name was given back, oldest first.
         var released: [(name: String, at: NIODeadline)] = []
         var away: Set<String> = []
+        /// Tunnels of kind TLS.
+        var tlsTunnels = 0
     }
 
     /// How long visitors hear that a tunnel's client is away, rather than that there is no such tunnel: a deployment that went wrong
@@ -59,6 +61,7 @@ final class HostNames: Sendable {
                 state.names[name] = Name(key: key, group: group, kind: tunnel.kind, members: [tunnel])
                 state.away.remove(name)
             }
+            if tunnel.kind == .tls { state.tlsTunnels += 1 }
             return true
         }
     }
@@ -69,6 +72,7 @@ final class HostNames: Sendable {
         self.state.withLockedValue { state in
             guard let index = state.names[name]?.members.firstIndex(where: { $0 === tunnel }) else { return }
             state.names[name]?.members.remove(at: index)
+            if tunnel.kind == .tls { state.tlsTunnels -= 1 }
             guard state.names[name]?.members.isEmpty == true else { return }
             state.names[name] = nil
             state.released.removeAll { $0.name == name }
@@ -89,7 +93,7 @@ final class HostNames: Sendable {
     /// - Parameter tried: Those that could not answer it. Another is given while there is one.
     func destination(of host: String, tried: [NamedTunnel] = [], now: NIODeadline = .now()) -> Destination {
         self.state.withLockedValue { state in
-            if let name = state.names[host] {
+            if let name = state.names[host], name.kind == .http {
                 let choice = name.members.count == 1 && tried.isEmpty ? 0 : Self.choice(name, tried)
                 guard let choice else { return .unknown }
                 if name.members.count > 1 { state.names[host]?.turn = (choice + 1) % name.members.count }
@@ -98,6 +102,18 @@ final class HostNames: Sendable {
             }
             guard state.away.contains(host), let released = state.released.last(where: { $0.name == host }) else { return .unknown }
             return released.at + Self.memory > now ? .away : .unknown
+        }
+    }
+
+    /// Whether any connection may ask for a tunnel by the name in its ClientHello.
+    var hasTLSTunnels: Bool { self.state.withLockedValue { $0.tlsTunnels > 0 } }
+
+    /// The tunnel for the next TLS connection that asks for a host.
+    func tlsTunnel(of host: String) -> NamedTunnel? {
+        self.state.withLockedValue { state in
+            guard let name = state.names[host], name.kind == .tls, let choice = Self.choice(name, []) else { return nil }
+            state.names[host]?.turn = (choice + 1) % name.members.count
+            return name.members[choice]
         }
     }
 

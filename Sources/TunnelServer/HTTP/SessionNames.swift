@@ -22,7 +22,8 @@ extension ServerSession {
         func claim(_ name: String) -> Bool {
             let number = listen.tunnel
             let named = NamedTunnel(name, id: id, kind: listen.kind, policy: policy, home: self.eventLoop) { end, visitor, destination in
-                session.value.open(end, to: number, id, visitor, destination)
+                if listen.kind == .tls, let visitor, policy?.admits(visitor.address) == false { return nil }
+                return session.value.open(end, to: number, id, visitor, destination)
             }
             guard self.server.names.claim(for: named, key: self.key, group: listen.group) else { return false }
             let url = self.server.publicURL(of: name, kind: listen.kind)
