@@ -67,6 +67,8 @@ final class ClientSession: LinkDelegate {
 
     /// How long a port that somebody else still holds is left alone before it is asked for again.
     private static let refusalPause = TimeAmount.seconds(2)
+    /// How long a client that stops waits for the server to close its tunnels: a way there and back over any line.
+    private static let farewell = TimeAmount.seconds(1)
 
     /// - Parameter ended: Fulfilled once there is nothing more to do: with what went wrong, or `nil` after `stop()`.
     init(
@@ -135,7 +137,10 @@ final class ClientSession: LinkDelegate {
         for link in self.all {
             link.goAway(goAway)
             link.driver?.whenQuiet = { self.leaveIfQuiet() }
-            self.leaveStreams(of: link)
+        }
+        self.eventLoop.assumeIsolated().scheduleTask(in: Self.farewell) {
+            for number in self.tunnels.keys { self.tunnels[number]?.isOpen = false }
+            self.leaveIfQuiet()
         }
         self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(grace.wholeNanoseconds)) { self.leave("the client stops") }
         self.leaveIfQuiet()
@@ -145,8 +150,10 @@ final class ClientSession: LinkDelegate {
         self.linksChanged()
     }
 
+    /// Visitors may be on their way here until the server says that a tunnel is closed.
     private func leaveIfQuiet() {
-        if self.isStopping, self.all.allSatisfy({ $0.driver?.isQuiet ?? true }) { self.leave("the client stops") }
+        let isExpected = self.tunnels.values.contains(where: \.isOpen) && self.links.contains { !$0.isPaused }
+        if self.isStopping, !isExpected, self.all.allSatisfy({ $0.driver?.isQuiet ?? true }) { self.leave("the client stops") }
     }
 
     private func finish(_ error: OperatorError) {
@@ -285,7 +292,6 @@ final class ClientSession: LinkDelegate {
         self.dial()
         for link in former {
             link.retire()
-            self.leaveStreams(of: link)
         }
     }
 
@@ -329,6 +335,7 @@ final class ClientSession: LinkDelegate {
         case .unlisten(let number):
             self.tunnels[number]?.isOpen = false
             self.tunnels[number]?.service?.listener?.closed(number)
+            guard !self.isStopping else { return self.leaveIfQuiet() }
             self.logger.warning("the server closed a tunnel", metadata: ["tunnel": "\(number)"])
         case .connected, .data, .finished, .reset, .sendable, .listen, .health: break
         }
@@ -368,7 +375,6 @@ final class ClientSession: LinkDelegate {
             ])
         if let service = tunnel.service {
             service.open(open.stream, of: link)
-            if self.isStopping || self.retired.contains(where: { $0.driver === link }) { service.leave(link) }
         } else {
             tunnel.connector.connect(open, of: link) { failure in self.serviceAnswered(number, failure) }
         }
@@ -402,12 +408,6 @@ final class ClientSession: LinkDelegate {
     func replay(_ request: RequestMessage, body: ByteBuffer, tunnel: TunnelNumber, of id: String) {
         guard !self.isStopping, let service = self.tunnels[tunnel]?.service else { return }
         _ = service.perform(request, body: body, for: .replay(of: id), output: ReplayOutput())
-    }
-
-    /// Idle streams would hold the link until the end of the grace period.
-    private func leaveStreams(of link: ClientLink) {
-        guard let driver = link.driver else { return }
-        for tunnel in self.tunnels.values { tunnel.service?.leave(driver) }
     }
 
     private func watchServices() {

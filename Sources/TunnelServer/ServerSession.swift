@@ -178,7 +178,11 @@ final class ServerSession: LinkDelegate {
         self.logger.info("client announces its end", metadata: ["reason": "\(goAway.reason)"])
         guard goAway.reason == .shutdown else { return }
         self.departure = .now + .milliseconds(Int64(clamping: goAway.graceMilliseconds))
+        let closed = Array(self.tunnels.keys)
         self.closeTunnels()
+        // The client waits for it: every visitor who was let in before is on its way by then.
+        guard let link = self.links[0] ?? self.links.values.first else { return }
+        for number in closed { link.driver.send(.unlisten(number)) }
     }
 
     func linkStreamEnded(_ link: LinkDriver) {}

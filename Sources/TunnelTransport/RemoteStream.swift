@@ -234,8 +234,9 @@ private final class FarEnd: StreamEnd {
         self.end(code)
     }
 
+    /// What had been sent may have been read, or not: the other side's own words about that (`goingAway`) are not ours to use.
     func linkEnded() {
-        self.end(.goingAway)
+        self.end(.connectionReset)
     }
 
     private func end(_ code: ResetCode) {

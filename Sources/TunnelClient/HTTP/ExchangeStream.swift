@@ -25,7 +25,6 @@ final class ExchangeStream: StreamEnd, ExchangeOutput {
     private var takesMore = true
     /// The server sends no further request.
     private var inputIsFinished = false
-    private var isLeaving = false
     /// No further response comes from here. Until the server agrees, a request that crosses this resets the stream: it has reached nobody.
     private var outputIsFinished = false
     private var hasEnded = false
@@ -60,7 +59,6 @@ final class ExchangeStream: StreamEnd, ExchangeOutput {
         switch record {
         case .request(let request):
             guard self.exchange == nil else { return self.fail(.internalError) }
-            guard !self.isLeaving else { return self.fail(.goingAway) }
             let exchange = ServiceExchange(request, at: self.service, output: self)
             self.exchange = exchange
             exchange.start()
@@ -153,14 +151,8 @@ final class ExchangeStream: StreamEnd, ExchangeOutput {
 
     // MARK: The end
 
-    /// The client stops, or the server does: no further request is taken.
-    func leave() {
-        self.isLeaving = true
-        self.betweenRequests()
-    }
-
     private func betweenRequests() {
-        guard self.exchange == nil, !self.isSkipping, self.isLeaving || self.inputIsFinished, self.decoder.isBetweenMessages else { return }
+        guard self.exchange == nil, !self.isSkipping, self.inputIsFinished, self.decoder.isBetweenMessages else { return }
         self.end()
     }
 

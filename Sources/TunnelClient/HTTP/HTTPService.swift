@@ -105,11 +105,6 @@ final class HTTPService {
         self.streams[ObjectIdentifier(stream)] = nil
     }
 
-    /// No further requests are taken from this link; those under way are finished.
-    func leave(_ link: LinkDriver) {
-        for stream in self.streams.values where stream.link === link { stream.leave() }
-    }
-
     // MARK: Time
 
     /// Fine enough for the shortest time-out, and seldom otherwise: one look at all requests costs less than a timer for each.

@@ -21,12 +21,16 @@ struct RequestFeed {
     /// As much as the decoder has got of a head: for who takes the connection over with it. Empty once it is known what follows.
     private(set) var head = ByteBuffer()
     private var headIsWhole = false
+    private var hasPassedEmptyLine = false
     private var chunks = ChunkScan()
 
     /// Bytes of a body that go to the decoder, and to the tunnel, in one go.
     private static let sliceBytes = 64 * 1024
 
     var isEmpty: Bool { self.waiting.readableBytes == 0 }
+
+    /// Whether nothing of the present message is missing.
+    var isBetweenMessages: Bool { if case .head = self.expected { true } else { false } }
 
     /// Whether a head has begun and goes on.
     var isInsideHead: Bool { !self.headIsWhole && self.head.readableBytes > 0 }
@@ -76,6 +80,7 @@ struct RequestFeed {
             self.head = ByteBuffer()
         }
         let known = self.head.readableBytes
+        if known == 0, try !self.passesEmptyLine() { return nil }
         let end: Int?
         if known == 0 {
             end = Self.endOfHead(self.waiting, from: 0)
@@ -87,11 +92,46 @@ struct RequestFeed {
         if let end, let whole = self.head.getSlice(at: self.head.readerIndex, length: end) {
             self.head = whole
             self.headIsWhole = true
+            self.hasPassedEmptyLine = false
         }
+        try self.checkLines(from: known)
         guard self.head.readableBytes <= MessageLimits.headBytes else {
             throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }
         return self.take(self.head.readableBytes - known)
+    }
+
+    /// One empty line before a request is nobody's: some clients send it behind a body (RFC 9112 §2.2).
+    ///
+    /// - Returns: Whether the head's first byte is there.
+    private mutating func passesEmptyLine() throws(MessageRefusal) -> Bool {
+        let view = self.waiting.readableBytesView
+        guard view.first == UInt8(ascii: "\r"), !self.hasPassedEmptyLine else { return true }
+        guard view.count > 1 else { return false }
+        guard view[view.startIndex + 1] == UInt8(ascii: "\n") else { throw MessageRefusal(400, "a CR stands alone before it") }
+        self.hasPassedEmptyLine = true
+        self.waiting.moveReaderIndex(forwardBy: 2)
+        return !self.isEmpty
+    }
+
+    /// What the decoder overlooks: a line that LF alone ends, empty lines before the first, and blanks in the request line.
+    ///
+    /// - Parameter position: Where in the head what is new begins.
+    private func checkLines(from position: Int) throws(MessageRefusal) {
+        let view = self.head.readableBytesView
+        var (index, line) = (view.startIndex + position, view[..<view.startIndex])
+        let isInFirstLine = !view[..<index].contains(UInt8(ascii: "\n"))
+        while let feed = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
+            guard feed > view.startIndex, view[feed - 1] == UInt8(ascii: "\r") else { throw MessageRefusal(400, "LF alone ends a line of its head") }
+            if isInFirstLine, line.isEmpty { line = view[..<(feed - 1)] }
+            index = feed + 1
+        }
+        guard isInFirstLine, index > view.startIndex + position else { return }
+        let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        // Which version it is, the decoder sees.
+        guard words.count == 3, words.allSatisfy({ !$0.isEmpty }), words[2].count == 8, !line.contains(where: { $0 <= 0x1F || $0 == 0x7F }) else {
+            throw MessageRefusal(400, "its first line is not a method, a target and a version with one blank between them")
+        }
     }
 
     private mutating func take(_ count: Int) -> ByteBuffer? {

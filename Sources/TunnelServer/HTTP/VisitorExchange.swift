@@ -380,7 +380,7 @@ final class VisitorExchange: ResponseReader {
         self.stream = nil
         guard self.answer == nil else { return self.cut() }
         // Nothing of it has reached a service, or it may be asked twice (RFC 9110 §9.2.2).
-        let mayRepeat = [.tooManyStreams, .noSuchTunnel].contains(code) || !self.hasBody && Self.isSafe(self.request.method)
+        let mayRepeat = [.tooManyStreams, .noSuchTunnel, .goingAway].contains(code) || !self.hasBody && Self.isSafe(self.request.method)
         let page: Page = code == .tooManyStreams ? .busy : code == .noSuchTunnel ? .clientAway(host: self.request.authority) : .interrupted
         if mayRepeat { self.askAnother(or: page) } else { self.answer(page) }
         if !self.hasEnded { self.connection.wantsMore() }

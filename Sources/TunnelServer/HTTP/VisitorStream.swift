@@ -25,6 +25,8 @@ final class VisitorStream: StreamUser {
     private var stream: RemoteStream?
     private var decoder = MessageDecoder(.responses)
     private weak var reader: (any ResponseReader)?
+    /// Whether anything of the present request's answer has come.
+    private var hasAnswer = false
     /// Bytes of answers for which the credit has not been returned.
     private var unconfirmed = 0
     private var closing: Int?
@@ -50,6 +52,7 @@ final class VisitorStream: StreamUser {
 
     func begin(_ reader: any ResponseReader) {
         self.reader = reader
+        self.hasAnswer = false
         self.decoder = MessageDecoder(.responses)
     }
 
@@ -104,6 +107,7 @@ final class VisitorStream: StreamUser {
 
     func stream(_ stream: RemoteStream, received bytes: ByteBuffer) {
         self.unconfirmed += bytes.readableBytes
+        self.hasAnswer = true
         self.decoder.receive(bytes)
         do {
             // An answer may end inside of this, and the next request begin.
@@ -123,8 +127,10 @@ final class VisitorStream: StreamUser {
     }
 
     func streamFinished(_ stream: RemoteStream) {
-        // In the middle of an answer, it will never be whole.
-        if self.isBusy { self.fail(.internalError) } else { self.finish() }
+        guard self.isBusy else { return self.finish() }
+        // In the middle of an answer, it will never be whole. Before one, the client had finished when the request was sent: it has
+        // reached nobody.
+        self.fail(self.hasAnswer ? .internalError : .goingAway)
     }
 
     func stream(_ stream: RemoteStream, ended code: ResetCode) {

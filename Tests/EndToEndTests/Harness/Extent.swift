@@ -16,6 +16,12 @@ enum Extent {
     static let balancerMebibytes = Self.number("WS_TUNNEL_BALANCER_MB", 8)
     /// `WS_TUNNEL_BALANCER_IDLE_SECONDS=60`: how long nobody says anything behind a load balancer that cuts after ten.
     static let balancerIdleSeconds = Self.number("WS_TUNNEL_BALANCER_IDLE_SECONDS", 12)
+    /// `WS_TUNNEL_BODY_MB=10240`: the longest body through an HTTP tunnel, in mebibytes.
+    static let bodyMebibytes = Self.number("WS_TUNNEL_BODY_MB", 1_024)
+    /// `WS_TUNNEL_MUTATIONS=200000`: how many mutated requests the front door gets.
+    static let mutations = Self.number("WS_TUNNEL_MUTATIONS", 2_000)
+    /// `WS_TUNNEL_SEED=1`: where their numbers begin, to see one again.
+    static let seed = Self.number("WS_TUNNEL_SEED", Int.random(in: 1...1_000_000))
 
     private static func number(_ variable: String, _ usual: Int) -> Int {
         ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? usual

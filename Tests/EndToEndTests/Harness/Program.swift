@@ -260,6 +260,8 @@ struct Event: @unchecked Sendable {
 
     func number(_ member: String) -> Int? { self.members[member] as? Int }
 
+    func list(_ member: String) -> [String] { self.members[member] as? [String] ?? [] }
+
     /// The port at the end of a member such as `localhost:41159`.
     func port(_ member: String) throws -> UInt16 {
         guard let text = self[member], let port = text.split(separator: ":").last.flatMap({ UInt16($0) }) else {

@@ -81,6 +81,34 @@ final class ChildProcess {
         }
     }
 
+    /// All it says until it ends by itself, within so many seconds.
+    func output(within seconds: Double) throws -> [String] {
+        let deadline = Clock.now + Clock.span(seconds)
+        var part = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            try Interruption.check()
+            let now = Clock.now
+            guard now < deadline else { throw self.failure("did not end within \(seconds.brief) s") }
+            guard Socket.wait(for: self.output, POLLIN, milliseconds: Int32((deadline - now) / 1_000_000) + 1) else { continue }
+            let count = read(self.output, &part, part.count)
+            guard count > 0 else { break }
+            self.lines += part[..<count]
+        }
+        self.waitForEnd()
+        return self.lines.split(separator: 10).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Returns once somebody listens on a port of this machine.
+    func waitUntilListening(on port: Int) throws {
+        let deadline = Clock.now + Clock.span(10)
+        while !Socket.listens(on: port) {
+            try Interruption.check()
+            try self.checkAlive()
+            guard Clock.now < deadline else { throw Failure("nothing listens on port \(port) after 10 s") }
+            Clock.sleep(0.02)
+        }
+    }
+
     /// Ends its standard input.
     func letGo() {
         guard self.input >= 0 else { return }

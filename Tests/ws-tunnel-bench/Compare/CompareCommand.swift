@@ -38,7 +38,7 @@ struct CompareCommand: ParsableCommand {
 
     func run() throws {
         let programs = try Programs(folder: self.programs)
-        try Self.raiseDescriptors(to: 2 * self.idle + 3_000)
+        try Descriptors.raise(to: 2 * self.idle + 3_000)
         Interruption.trap()
         do {
             try self.compare(programs)
@@ -96,20 +96,5 @@ struct CompareCommand: ParsableCommand {
                 ("figures", results.json(idle: self.idle)),
             ]).write(to: path)
         }
-    }
-
-    /// For this process and those it starts.
-    private static func raiseDescriptors(to count: Int) throws {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        guard limit.rlim_max >= rlim_t(count) else {
-            throw Failure(
-                """
-                \(count) open files are needed, and \(limit.rlim_max) are allowed
-                  Raise the limit as root: ulimit -Hn \(count), or ask for fewer streams: --idle N.
-                """)
-        }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 }

@@ -8,6 +8,8 @@ enum Figure: String, CaseIterable {
     case busyMedian, busyPercentile99, busyBulk
     case stalledDown, stalledDownGrowth, stalledUp, stalledUpGrowth
     case distantDown, distantUp, distantArrival
+    case httpRequests, httpMedian, httpPercentile99, httpProcessor
+    case plainRequests, plainMedian, plainPercentile99, plainProcessor
 
     struct Meaning {
         let label: String
@@ -69,6 +71,11 @@ enum Figure: String, CaseIterable {
         case .stalledUpGrowth: .growth
         case .distantDown: .speed("100 ms of round trip: bulk, 1 stream, service to visitor")
         case .distantUp: .speed("100 ms of round trip: bulk, 1 stream, visitor to service")
+        case .httpRequests: .rate("HTTPS requests for 1 KiB, 64 connections")
+        case .plainRequests: .rate("HTTP requests for 1 KiB, 64 connections, no TLS anywhere")
+        case .httpMedian, .plainMedian: .time("  median")
+        case .httpPercentile99, .plainPercentile99: .time("  99th percentile")
+        case .httpProcessor, .plainProcessor: Meaning("  processor time of 100,000", "s", 1e5, isMoreBetter: false)
         case .distantArrival: Meaning("100 ms of round trip: connect until the first echo", "ms", 1e3, isMoreBetter: false)
         }
     }

@@ -23,14 +23,19 @@ struct Programs {
                   Build it with swift build -c release --static-swift-stdlib, or pass --programs FOLDER.
                 """)
         }
-        guard let haproxy = Self.find("haproxy") else {
+        self.haproxy = try Self.find("haproxy", in: "haproxy")
+    }
+
+    /// - Parameter package: What brings it on Debian.
+    static func find(_ name: String, in package: String) throws -> String {
+        guard let path = Self.find(name) else {
             throw Failure(
                 """
-                haproxy is missing, with which this compares
-                  Install it: apt-get install haproxy
+                \(name) is missing, with which this compares
+                  Install it: apt-get install \(package)
                 """)
         }
-        self.haproxy = haproxy
+        return path
     }
 
     /// In PATH, or where Debian has the programs that only root finds there; nil when it is in neither.

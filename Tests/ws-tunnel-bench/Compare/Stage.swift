@@ -13,7 +13,7 @@ final class Stage {
     private let key: String
 
     /// Ours by preference. OpenSSL's own first choice, and so HAProxy's, costs more: TLS_AES_256_GCM_SHA384.
-    private static let suite = "TLS_AES_128_GCM_SHA256"
+    static let suite = "TLS_AES_128_GCM_SHA256"
 
     private var certificate: String { "\(self.folder)/certificate.pem" }
     private var privateKey: String { "\(self.folder)/key.pem" }
@@ -21,9 +21,7 @@ final class Stage {
     init(programs: Programs, visitors: Int) throws {
         self.programs = programs
         self.visitors = visitors
-        var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/ws-tunnel-bench.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure("cannot make a folder for the while: \(Socket.lastError)") }
-        self.folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        self.folder = try Folder.make()
         self.key = (0..<32).map { _ in String(UInt8.random(in: 0...15), radix: 16) }.joined()
         self.service = try ChildProcess([programs.bench, "load", "backend"], log: "\(self.folder)/service.log")
         self.servicePort = Int(try Readings(line: self.service.line(within: 10))[.port])
@@ -38,9 +36,7 @@ final class Stage {
     /// Removes the folder. What was started ends with the values that hold it.
     func clear() {
         self.service.kill()
-        if let remove = Programs.find("rm") {
-            try? ChildProcess([remove, "-rf", self.folder], log: "/dev/null").waitForEnd()
-        }
+        Folder.remove(self.folder)
     }
 
     // MARK: Load
@@ -67,9 +63,9 @@ final class Stage {
         self.tunnels += 1
         let folder = "\(self.folder)/\(self.tunnels)"
         guard mkdir(folder, 0o700) == 0 else { throw Failure("cannot make \(folder): \(Socket.lastError)") }
-        let (publicPort, innerPort) = (try Self.freePort(), try Self.freePort())
+        let (publicPort, innerPort) = (try Socket.freePort(), try Socket.freePort())
         let far = try self.startFarSide(contender, port: innerPort, publicPort: publicPort, folder)
-        try self.wait(for: far, innerPort)
+        try far.waitUntilListening(on: innerPort)
         var relay: ChildProcess?
         var nearPort = innerPort
         if let oneWayDelay {
@@ -138,24 +134,5 @@ final class Stage {
 
             """, to: path + ".cfg")
         return try ChildProcess([self.programs.haproxy, "-db", "-f", path + ".cfg"], log: path + ".log")
-    }
-
-    private func wait(for process: ChildProcess, _ port: Int) throws {
-        let deadline = Clock.now + Clock.span(10)
-        while !Socket.listens(on: port) {
-            try Interruption.check()
-            try process.checkAlive()
-            guard Clock.now < deadline else { throw Failure("nothing listens on port \(port) after 10 s") }
-            Clock.sleep(0.02)
-        }
-    }
-
-    /// Below the range from which the kernel takes ports for outgoing connections, so that none of those takes it first.
-    private static func freePort() throws -> Int {
-        for _ in 0..<100 {
-            let port = Int.random(in: 20_000..<32_000)
-            if Socket.isFree(port) { return port }
-        }
-        throw Failure("no port from 20000 to 31999 is free")
     }
 }

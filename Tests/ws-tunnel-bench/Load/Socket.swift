@@ -69,6 +69,15 @@ enum Socket {
         return Self.withAddress(&address) { bind(descriptor, $0, $1) } == 0
     }
 
+    /// Below the range from which the kernel takes ports for outgoing connections, so that none of those takes it first.
+    static func freePort() throws -> Int {
+        for _ in 0..<100 {
+            let port = Int.random(in: 20_000..<32_000)
+            if Self.isFree(port) { return port }
+        }
+        throw Failure("no port from 20000 to 31999 is free")
+    }
+
     /// - Returns: The bytes the kernel took, or -1.
     static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
         Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
