@@ -127,6 +127,7 @@ package final class RemoteStream {
             for bytes in pieces where !self.hasEnded { user.stream(self, received: bytes) }
         case .accepted(let count):
             self.unaccepted -= count
+            assert(self.unaccepted >= 0, "more was taken than was sent")
             guard self.isFull, self.unaccepted < TransportLimits.remoteBytes else { return }
             self.isFull = false
             user.streamTakesMore(self)
@@ -194,8 +195,10 @@ private final class FarEnd: StreamEnd {
 
     private func tellAccepted() {
         guard !self.isBlocked, self.accepted >= TransportLimits.remoteStepBytes else { return }
-        self.news.post(.accepted(self.accepted))
+        // The user may send more from within: what it is told of must not be counted again.
+        let accepted = self.accepted
         self.accepted = 0
+        self.news.post(.accepted(accepted))
     }
 
     func write(_ bytes: ByteBuffer) -> Bool {
