@@ -7,8 +7,11 @@ struct HeadEnd {
 
     /// - Returns: The bytes up to the end of the head; `nil` when they are all of it so far.
     mutating func find(in bytes: ByteBuffer) -> Int? {
-        let view = bytes.readableBytesView
-        for (offset, byte) in view.enumerated() {
+        bytes.readableBytesView.withContiguousStorageIfAvailable { self.find(in: $0) } ?? nil
+    }
+
+    private mutating func find(in bytes: some RandomAccessCollection<UInt8>) -> Int? {
+        for (offset, byte) in bytes.enumerated() {
             switch (byte, self.matched) {
             case (UInt8(ascii: "\r"), 0), (UInt8(ascii: "\r"), 2), (UInt8(ascii: "\n"), 1): self.matched += 1
             case (UInt8(ascii: "\n"), 3):

@@ -74,8 +74,12 @@ final class VisitorExchange: ResponseReader {
 
     /// 64 random bits: enough to find a request by, and short to read out.
     static func newID() -> String {
-        let digits = String(Opaque16.random().high, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        let bits = RandomBits.next64()
+        return String(
+            decoding: stride(from: 60, through: 0, by: -4).map { shift in
+                let digit = UInt8(truncatingIfNeeded: bits >> UInt64(shift)) & 0xF
+                return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            }, as: UTF8.self)
     }
 
     /// Whether the visitor's next bytes are for it, and have somewhere to go.
