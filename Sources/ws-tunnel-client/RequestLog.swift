@@ -14,18 +14,25 @@ enum RequestLog {
 
     /// Without the time.
     static func row(_ request: ClientRequest) -> String {
-        var row = Self.padded(request.status.map { String($0) } ?? "---", to: 3)
+        var row = ""
+        row.reserveCapacity(96)
+        Self.append(request.status.map { String($0) } ?? "---", to: &row, width: 3)
         row += "  "
-        row += Self.padded(request.method, to: 6)
+        Self.append(request.method, to: &row, width: 6)
         row += " "
-        row += Self.padded(Self.time(request.duration), to: 9, fromLeft: true)
+        Self.append(Self.time(request.duration), to: &row, width: 9, fromLeft: true)
         row += "  "
-        row += Self.padded(Self.size(request.bytes), to: 9, fromLeft: true)
+        Self.append(Self.size(request.bytes), to: &row, width: 9, fromLeft: true)
         row += "  "
-        row += Self.padded(request.visitor.isEmpty ? "-" : request.visitor, to: 15)
+        let visitor = request.visitor
+        Self.append(visitor.isEmpty ? "-" : visitor, to: &row, width: 15)
         row += "  "
         row += request.path.harmless
-        if let failure = request.failure { row += "  (\(failure))" }
+        if let failure = request.failure {
+            row += "  ("
+            row += failure
+            row += ")"
+        }
         return row
     }
 
@@ -71,7 +78,15 @@ enum RequestLog {
     private static func milliseconds(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let tenths = seconds * 10_000 + attoseconds / 100_000_000_000_000
-        return "\(tenths / 10).\(tenths % 10)"
+        return Self.decimal(tenths: tenths)
+    }
+
+    /// `12.3` of 123.
+    private static func decimal(tenths: Int64) -> String {
+        var text = String(tenths / 10)
+        text += "."
+        text += String(tenths % 10)
+        return text
     }
 
     static func time(_ duration: Duration) -> String {
@@ -80,21 +95,27 @@ enum RequestLog {
         return seconds < 600 ? "\(seconds) s" : "\(seconds / 60) min"
     }
 
+    private static let units = [" KiB", " MiB", " GiB", " TiB"]
+
     static func size(_ bytes: UInt64) -> String {
-        guard bytes >= 1_024 else { return "\(bytes) B" }
+        guard bytes >= 1_024 else { return String(bytes) + " B" }
         var (value, unit) = (bytes * 10 / 1_024, 0)
-        let units = ["KiB", "MiB", "GiB", "TiB"]
-        while value >= 10_240, unit < units.count - 1 {
+        while value >= 10_240, unit < Self.units.count - 1 {
             value /= 1_024
             unit += 1
         }
-        return "\(value / 10).\(value % 10) \(units[unit])"
+        return Self.decimal(tenths: Int64(clamping: value)) + Self.units[unit]
     }
 
-    private static func padded(_ text: String, to width: Int, fromLeft: Bool = false) -> String {
-        let blanks = String(repeating: " ", count: max(0, width - text.utf8.count))
-        return fromLeft ? blanks + text : text + blanks
+    private static func append(_ text: String, to row: inout String, width: Int, fromLeft: Bool = false) {
+        let blanks = Substring(Self.blanks.utf8.prefix(max(0, width - text.utf8.count)))
+        if fromLeft { row += blanks }
+        row += text
+        if !fromLeft { row += blanks }
     }
+
+    /// As many as the widest column has.
+    private static let blanks = "               "
 
     private static func quoted(_ text: String) -> String {
         text.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 < 0x7F }
