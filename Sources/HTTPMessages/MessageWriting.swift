@@ -144,15 +144,19 @@ extension ByteBuffer {
 /// Fields as they may be written: names that are tokens, values without control characters.
 private struct FieldLines {
     let fields: HTTPHeaders
-    /// What their lines take, ends and all.
+    /// What their lines take at most, ends and all.
     let bytes: Int
 
     init(_ fields: HTTPHeaders) {
-        // Nearly always as they are.
-        let isSound = fields.allSatisfy { HTTPText.isToken($0.name) && HTTPText.isValue($0.value) }
+        // A colon and a blank between name and value, CR LF behind them.
+        var (bytes, isSound) = (4 * fields.count, true)
+        for (name, value) in fields {
+            bytes += name.utf8.count + value.utf8.count
+            isSound = isSound && HTTPText.isToken(name) && HTTPText.isValue(value)
+        }
+        self.bytes = bytes
+        // Nearly always as they are. What is mended is no longer than it was.
         self.fields = isSound ? fields : HTTPHeaders(fields.filter { HTTPText.isToken($0.name) }.map { ($0.name, $0.value.asValue) })
-        // A colon and a blank between them, CR LF behind them.
-        self.bytes = self.fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
     }
 }
 

@@ -152,12 +152,16 @@ final class VisitorExchange: ResponseReader {
         guard stream.isOpen else { return self.askAnother(or: .busy) }
         self.stream = stream
         stream.begin(self)
-        var message = self.message
-        // What the tunnel itself asked for is not for its service.
-        if tunnel.policy?.asksForCredentials == true { message.fields.remove(name: "Authorization") }
         var bytes = ByteBuffer()
         bytes.reserveCapacity(Self.headBytes)
-        bytes.writeRecord(message)
+        if tunnel.policy?.asksForCredentials == true {
+            // What the tunnel itself asked for is not for its service.
+            var message = self.message
+            message.fields.remove(name: "Authorization")
+            bytes.writeRecord(message)
+        } else {
+            bytes.writeRecord(self.message)
+        }
         for part in self.kept ?? [] {
             bytes.writeBodyRecordHead(part.readableBytes)
             bytes.writeImmutableBuffer(part)
