@@ -125,7 +125,7 @@ extension Page {
         case .clientAway(let host):
             PageText(
                 status: 503, code: "client_away", title: "The tunnel is not connected",
-                message: "\(host) is reserved, but the computer behind it is not connected at the moment.",
+                message: "\(host) is a tunnel, but the computer behind it is not connected at the moment.",
                 remedy: "Try again in a moment. If it is yours, look whether ws-tunnel-client is running.", retryAfter: 10)
         case .resuming(let host):
             PageText(

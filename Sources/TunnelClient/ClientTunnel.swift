@@ -44,12 +44,11 @@ struct ClientTunnel {
 
     /// - Parameter clientID: Empty when the client has none.
     func request(_ number: TunnelNumber, clientID: String) -> Frame.Listen {
-        var listen = Frame.Listen(tunnel: number, kind: self.exposure.wireKind, label: self.exposure.name)
+        var listen = Frame.Listen(tunnel: number, kind: self.exposure.wireKind, label: self.exposure.name, policy: self.policy)
         if self.exposure.hasName {
             listen.hostnameIsRequired = !self.exposure.hostname.isEmpty
             listen.hostname = listen.hostnameIsRequired ? self.exposure.hostname : self.preferredName(clientID)
             listen.group = self.exposure.group
-            listen.policy = self.policy
         } else {
             listen.portIsRequired = self.exposure.remotePort != nil
             listen.port = self.exposure.remotePort ?? self.port
@@ -92,10 +91,10 @@ struct ClientTunnel {
 extension Exposure {
     /// Whom the server lets pass; `nil`: everybody. With a salt of its own each time.
     var policy: TunnelPolicy? {
-        guard let http = self.http else { return nil }
         let policy = TunnelPolicy(
-            credentials: http.credentials.map { "\($0.user):\($0.password)" }, salt: Randomness.bytes(TunnelPolicy.saltBytes),
-            allow: http.allowedNetworks, deny: http.deniedNetworks, maximumBodyBytes: http.maximumBodyBytes)
+            credentials: (self.http?.credentials ?? []).map { "\($0.user):\($0.password)" },
+            salt: Randomness.bytes(TunnelPolicy.saltBytes), allow: self.allowedNetworks, deny: self.deniedNetworks,
+            maximumBodyBytes: self.http?.maximumBodyBytes)
         return policy.isEmpty ? nil : policy
     }
 
@@ -103,8 +102,7 @@ extension Exposure {
     ///
     /// - Throws: `OperatorError`, also when the whole policy is more than a server takes.
     mutating func prepare() throws(OperatorError) {
-        guard var http = self.http else { return }
-        if let file = http.credentialsFile {
+        if var http = self.http, let file = http.credentialsFile {
             http.credentials += try Self.credentials(in: file)
             http.credentialsFile = nil
             self.http = http

@@ -102,7 +102,7 @@ package enum Limits {
         package static let withheldBytes = 131
 
         /// What bulk may leave unacknowledged while somebody waits for short answers, beyond what the line holds by itself: the
-        /// step of an acknowledgement, and half of another, so that the next one is always due. 1 Gbit/s takes 3 ms for it.
+        /// step of an acknowledgement, and half of another, so that the next one is always due, however small the frames. 1 Gbit/s takes 3 ms for it.
         package static let attentiveBytes = acknowledgedBytes + acknowledgedBytes / 2
 
         /// A stream with no more than this to send is not bulk.

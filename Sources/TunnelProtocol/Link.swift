@@ -252,7 +252,7 @@ package final class Link {
     }
 
     private var isHoldingBulk: Bool {
-        self.restraint.isHolding && self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
+        self.restraint.isHolding && self.restraint.holdsBulk(unacknowledged: self.replay.payloadBytes)
     }
 
     private var takesData: Bool { self.replay.bytes < self.replay.allowance }
@@ -280,7 +280,7 @@ package final class Link {
     private func nextNew() -> Outbound? {
         if self.takesControl, let frame = self.control.popFirst() { return .frame(frame) }
         guard self.takesData else { return nil }
-        let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.bytes)
+        let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.payloadBytes)
         var held = 0
         while let id = self.scheduler.current {
             guard let stream = self.streams[id] else {

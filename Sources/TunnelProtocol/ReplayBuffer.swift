@@ -14,6 +14,8 @@ struct ReplayBuffer {
     private var carried = 0
     /// What the kept frames take, in bytes; a little more than they do.
     private(set) var bytes = 0
+    /// Of that, what streams have sent: what the peer counts for its acknowledgements.
+    private(set) var payloadBytes = 0
     /// What they may take before no more data is sent; grows and shrinks in steps.
     private(set) var allowance = Limits.Implementation.replayBytes
     private let keeps: Bool
@@ -37,6 +39,7 @@ struct ReplayBuffer {
         self.frames.append(frame)
         self.carried += 1
         self.bytes += Self.cost(frame)
+        self.payloadBytes += Self.payload(frame)
         if self.bytes >= self.allowance {
             self.allowance += self.budget.take(
                 atMost: min(Limits.Implementation.replayStepBytes, self.budget.share - self.allowance))
@@ -64,7 +67,11 @@ struct ReplayBuffer {
             return
         }
         let confirmed = Int(clamping: count - self.acknowledged)
-        for _ in 0..<confirmed { self.bytes -= Self.cost(self.frames.removeFirst()) }
+        for _ in 0..<confirmed {
+            let frame = self.frames.removeFirst()
+            self.bytes -= Self.cost(frame)
+            self.payloadBytes -= Self.payload(frame)
+        }
         self.carried = max(0, self.carried - confirmed)
         self.acknowledged = count
         let spare = self.allowance - max(Limits.Implementation.replayBytes, self.bytes + Limits.Implementation.replayStepBytes)
@@ -89,7 +96,7 @@ struct ReplayBuffer {
         try self.checkResumption(count)
         self.forget(upTo: count)
         self.carried = 0
-        return self.frames.reduce(0) { if case .data(_, let payload) = $1 { $0 + payload.readableBytes } else { $0 } }
+        return self.payloadBytes
     }
 
     /// - Throws: When no honest peer can have received so many.
@@ -108,9 +115,10 @@ struct ReplayBuffer {
     }
 
     private static func cost(_ frame: Link.Outbound) -> Int {
-        switch frame {
-        case .frame: Limits.Implementation.keptFrameBytes
-        case .data(_, let payload): Limits.Implementation.keptFrameBytes + payload.readableBytes
-        }
+        Limits.Implementation.keptFrameBytes + Self.payload(frame)
+    }
+
+    private static func payload(_ frame: Link.Outbound) -> Int {
+        if case .data(_, let payload) = frame { payload.readableBytes } else { 0 }
     }
 }

@@ -1,3 +1,4 @@
+internal import HTTPMessages
 internal import Logging
 internal import NIOCore
 internal import TunnelProtocol
@@ -285,21 +286,27 @@ final class ServerSession: LinkDelegate {
         guard self.tunnels.count < Limits.Implementation.tunnels else {
             return refuse(.exhausted, "a session has at most \(Limits.Implementation.tunnels) tunnels")
         }
-        guard listen.kind == .tcp else { return self.openNamed(listen, link, refuse) }
-        let policy = self.server.configuration.tcpPorts
-        if let port = listen.port, listen.portIsRequired, !policy.allows(port) {
-            return refuse(.notAllowed, "port \(port) is not among this server's ports for tunnels (\(policy))")
+        let policy: TunnelPolicy?
+        do {
+            policy = try listen.policy.map { bytes throws(MalformedPolicy) in try TunnelPolicy(decoding: bytes) }
+        } catch {
+            return refuse(.notAllowed, "this server cannot apply the tunnel's policy: \(error.sentence)")
+        }
+        guard listen.kind == .tcp else { return self.openNamed(listen, policy, link, refuse) }
+        let ports = self.server.configuration.tcpPorts
+        if let port = listen.port, listen.portIsRequired, !ports.allows(port) {
+            return refuse(.notAllowed, "port \(port) is not among this server's ports for tunnels (\(ports))")
         }
         var listen = listen
         listen.port = listen.port ?? self.formerPorts[listen.tunnel]
         let id = TunnelID(random: .random())
         self.tunnels[listen.tunnel] = Tunnel(id: id)
-        self.bind(PortCandidates(listen, policy), id, listen, link, refuse)
+        self.bind(PortCandidates(listen, ports), id, listen, policy, link, refuse)
     }
 
     /// Tries one port after the other until one is free.
     private func bind(
-        _ candidates: PortCandidates, _ id: TunnelID, _ listen: Frame.Listen, _ link: LinkDriver,
+        _ candidates: PortCandidates, _ id: TunnelID, _ listen: Frame.Listen, _ policy: TunnelPolicy?, _ link: LinkDriver,
         _ refuse: @escaping (RefusalCode, String) -> Void
     ) {
         // The tunnel may have been given up meanwhile, and its number taken by another.
@@ -315,14 +322,14 @@ final class ServerSession: LinkDelegate {
         Listeners.visitors(
             host: self.server.configuration.bind, port: Int(port), of: number, on: self.eventLoop,
             proxies: self.server.proxies(self.server.configuration.tunnelProxyProtocol, "a visitor"),
-            link: { [weak self] in self?.linkForVisitor() ?? link },
+            admits: { policy?.admits($0) ?? true }, link: { [weak self] in self?.linkForVisitor() ?? link },
             failed: { [server = self.server] in server.cannotAccept(on: "port \(port)", $0) },
             opened: { [weak self] stream, visitor in self?.visitorArrived(number, stream, visitor) }
         ).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let listener): self.opened(number, id, listener, link)
             case .failure(let error) where isAddressTaken(error):
-                self.bind(candidates, id, listen, link, refuse)
+                self.bind(candidates, id, listen, policy, link, refuse)
             case .failure(let error):
                 guard self.tunnels[number]?.id == id else { return }
                 self.tunnels[number] = nil

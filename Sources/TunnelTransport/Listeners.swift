@@ -82,12 +82,13 @@ package enum Listeners {
     /// - Parameters:
     ///   - proxies: Whose PROXY header comes first: a stream is opened once it is whole, for the visitor it names. `nil`: there is
     ///     none.
+    ///   - admits: Asked for each visitor's address; who may not come is reset, and no stream is opened.
     ///   - link: Asked for each visitor: the link that takes it.
     ///   - failed: Told why no visitor can be accepted for now.
     ///   - opened: Told of each visitor that became a stream.
     package static func visitors(
         host: String, port: Int, of tunnel: TunnelNumber, on eventLoop: any EventLoop, proxies: ProxyListening?,
-        link: @escaping () -> LinkDriver,
+        admits: @escaping @Sendable (Endpoint.Address) -> Bool, link: @escaping () -> LinkDriver,
         failed: @escaping @Sendable (String) -> Void,
         opened: @escaping (StreamID, Endpoint?) -> Void
     ) -> EventLoopFuture<any Channel> {
@@ -99,6 +100,11 @@ package enum Listeners {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.addHandlers(behind: proxies) { channel, header in
+                        let visitor = header?.addresses?.source ?? channel.remoteAddress.flatMap(Endpoint.init)
+                        guard visitor.map({ admits($0.address) }) ?? true else {
+                            channel.resetOnClose()
+                            return channel.close(promise: nil)
+                        }
                         let (link, opened) = bound.value
                         try channel.pipeline.syncOperations.addHandler(
                             StreamSocket(origin: .visitor(link(), tunnel, header?.addresses), opened: opened))

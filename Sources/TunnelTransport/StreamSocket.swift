@@ -2,14 +2,6 @@ package import Intermediaries
 package import NIOCore
 package import TunnelProtocol
 
-#if canImport(Glibc)
-internal import struct Glibc.linger
-#elseif canImport(Musl)
-internal import struct Musl.linger
-#else
-internal import struct Darwin.linger
-#endif
-
 /// The socket of one stream: a visitor's on the server, the connection to a service on the client.
 ///
 ///     socket ──bytes──▶ link         read on only while the stream takes bytes
@@ -322,9 +314,7 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
     private func abort() {
         guard let context = self.context else { return }
         self.end()
-        if self.isActive, let socket = context.channel as? any SocketOptionProvider {
-            _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
-        }
+        if self.isActive { context.channel.resetOnClose() }
         context.close(promise: nil)
     }
 }

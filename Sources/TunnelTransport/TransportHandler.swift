@@ -3,14 +3,6 @@ package import NIOCore
 package import OpenSSL
 internal import struct TunnelProtocol.Endpoint
 
-#if canImport(Glibc)
-internal import struct Glibc.linger
-#elseif canImport(Musl)
-internal import struct Musl.linger
-#else
-internal import struct Darwin.linger
-#endif
-
 /// Who uses a transport's plain bytes: the opening handshake first, then the tunnel connection.
 package protocol TransportUser: AnyObject {
     /// The TCP connection, and TLS on it, stand.
@@ -233,9 +225,7 @@ package final class TransportHandler: ChannelInboundHandler {
 
     /// Resets the connection, so that the peer does not take this for a proper end.
     package func reset() {
-        if let socket = self.context?.channel as? any SocketOptionProvider {
-            _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
-        }
+        self.context?.channel.resetOnClose()
         self.abort()
     }
 

@@ -85,6 +85,7 @@ struct HTTPOptions: ParsableArguments {
 
     private func apply(to exposure: inout Exposure, _ logger: Logger) throws {
         let names = ["--subdomain", "--hostname", "--group"]
+        let networks = ["--allow-ip", "--deny-ip"]
         if let option = self.given.first(where: { names.contains($0) }), !exposure.hasName {
             throw OperatorError(
                 .badConfiguration, "\(option) is for tunnels with a name, and \(exposure.target) has a port",
@@ -93,7 +94,9 @@ struct HTTPOptions: ParsableArguments {
         if let label = self.subdomain { try exposure.setSubdomain(label) }
         if let name = self.hostname { try exposure.setHostname(name) }
         if let group = self.group { exposure.group = group }
-        guard let option = self.given.first(where: { !names.contains($0) }) else { return }
+        exposure.allowedNetworks += try self.allowIp.map(Self.network)
+        exposure.deniedNetworks += try self.denyIp.map(Self.network)
+        guard let option = self.given.first(where: { !(names + networks).contains($0) }) else { return }
         guard var http = exposure.http else {
             throw OperatorError(
                 .badConfiguration, "\(option) is for HTTP tunnels, and \(exposure.target) is not one",
@@ -111,8 +114,6 @@ struct HTTPOptions: ParsableArguments {
             http.credentials += try self.basicAuth.map { text throws(OperatorError) in try HTTPExposure.Credentials(text) }
         }
         if let file = self.basicAuthFile { http.credentialsFile = file }
-        http.allowedNetworks += try self.allowIp.map(Self.network)
-        http.deniedNetworks += try self.denyIp.map(Self.network)
         http.requestFields += try self.removeRequestHeader.map { text throws(OperatorError) in try .removing(text) }
         http.requestFields += try self.addRequestHeader.map { text throws(OperatorError) in try .adding(text) }
         http.responseFields += try self.removeResponseHeader.map { text throws(OperatorError) in try .removing(text) }

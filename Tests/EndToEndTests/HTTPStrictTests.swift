@@ -43,6 +43,7 @@ import Testing
         Bad("an empty coding", "POST /bad HTTP/1.1|Host: @|Transfer-Encoding:||0||", [400, 501]),
         Bad("a coding with a vertical tab", "POST /bad HTTP/1.1|Host: @|Transfer-Encoding: \u{b}chunked||0||", [400, 501]),
         Bad("chunked in HTTP/1.0", "POST /bad HTTP/1.0|Host: @|Transfer-Encoding: chunked||0||", [400, 501]),
+        Bad("an upgrade with a coding that only some know", "POST /bad HTTP/1.1|Host: @|Connection: Upgrade|Upgrade: x|Transfer-Encoding: chunked\t||0||"),
         Bad("a blank before the colon", "POST /bad HTTP/1.1|Host: @|Transfer-Encoding : chunked||0||"),
         Bad("a blank before a name", "GET /bad HTTP/1.1| Host: @||"),
         Bad("a folded line", "GET /bad HTTP/1.1|Host: @|X: a| b||"),
@@ -143,6 +144,8 @@ import Testing
                 "GET http://@/echo/absolute HTTP/1.1|Host: @||", "GET /echo/case HTTP/1.1|hOST: @||", "GET /echo/blank HTTP/1.1|Host:   @  |X:||",
                 "OPTIONS * HTTP/1.1|Host: @||", "POST /echo/zeros HTTP/1.1|Host: @|Transfer-Encoding: chunked||0005|hello|0||",
                 "POST /echo/hex HTTP/1.1|Host: @|transfer-encoding: Chunked||A|0123456789|0||", "M-SEARCH /echo/method HTTP/1.1|Host: @||",
+                "POST /echo/upgrade HTTP/1.1|Host: @|Connection: Upgrade|Upgrade: x|Transfer-Encoding: chunked||5|hello|0||",
+                "POST /echo/upgrade HTTP/1.1|Host: @|Connection: Upgrade|Upgrade: h2c|Content-Length: 5||hello",
                 "GET /echo/obs HTTP/1.1|Host: @|X: caf\u{e9}||", "POST /echo/zero HTTP/1.1|Host: @|Content-Length: 0||",
                 "GET /echo/percent%20%ff?a=%00 HTTP/1.1|Host: @||", "DELETE /echo/body HTTP/1.1|Host: @|Content-Length: 5||hello",
             ]

@@ -30,10 +30,11 @@ enum Laws {
         // NIOHTTP1 for its lists of fields and its heads.
         "HTTPMessages": Room(
             mayImport: ["NIOCore", "NIOHTTP1", "OpenSSL", "TunnelProtocol", "Intermediaries"], neverSays: Self.worldly),
+        // HTTPMessages for the name in a ClientHello.
         "TunnelTransport": Room(
             mayImport: Self.system.union([
                 "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "Logging", "Metrics", "DequeModule", "OpenSSL",
-                "WebSocketProtocol", "TunnelProtocol", "Intermediaries",
+                "WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages",
             ])),
         "TunnelServer": Room(
             mayImport: [

@@ -88,6 +88,35 @@ struct SchedulingTests {
         #expect(bulk.allSatisfy { sender.bytes[$0] == 4 << 20 })
     }
 
+    /// Whoever holds bulk back relies on an acknowledgement to come: nothing else would ever let it go on.
+    @Test(arguments: [100, 1_200, 20_000, 300_000])
+    func `an attentive link is never left waiting for an acknowledgement that is not due`(piece: Int) throws {
+        var sender = Sender(isResumable: true)
+        let receiver = Link(
+            role: .client, terms: Frame.Terms(initialWindow: 1 << 30), peerTerms: Frame.Terms(), budget: MemoryBudget())
+        sender.link.isAttentive = true
+        let stream = try sender.open()
+        try receiver.receive(.frame(.open(.init(stream: stream, tunnel: TunnelNumber(1), visitor: nil))))
+        let pieces = (4 << 20) / piece
+        for _ in 0..<pieces { sender.send(piece, on: stream) }
+        var (received, hasMoved) = (0, true)
+        while hasMoved {
+            hasMoved = false
+            while let outbound = sender.next() {
+                guard case .data(_, let payload) = outbound else { continue }
+                hasMoved = true
+                received += payload.readableBytes
+                try receiver.receive(.data(stream, payload, isLast: true))
+                while receiver.nextEvent() != nil {}
+                receiver.taken(payload.readableBytes, from: stream, now: .start)
+            }
+            while let outbound = receiver.nextOutbound() {
+                if case .frame(.acknowledgement(let count)) = outbound { try sender.link.acknowledge(count) }
+            }
+        }
+        #expect(received == pieces * piece)
+    }
+
     @Test(arguments: [2, 3, 5, 17])
     func `bulk streams get equal bytes at any time, within one share, or two where many begin together`(count: Int) throws {
         var sender = Sender()

@@ -22,6 +22,10 @@ public struct Exposure: Sendable, Hashable {
     public var hostname: String
     /// Clients that give the same group share one host name; empty: it is this client's alone.
     public var group: String
+    /// When there are any, only visitors from these networks are let in.
+    public var allowedNetworks: [CIDR]
+    /// Visitors from these are not, be they among the above or not.
+    public var deniedNetworks: [CIDR]
     /// What the user calls it.
     public var name: String
     /// The PROXY protocol that tells the service where each visitor comes from; `nil`: it sees connections of the client's.
@@ -29,13 +33,15 @@ public struct Exposure: Sendable, Hashable {
 
     public init(
         service: ServiceAddress, remotePort: UInt16? = nil, name: String = "", proxyVersion: ProxyVersion? = nil,
-        kind: Kind = .tcp, hostname: String = "", group: String = ""
+        kind: Kind = .tcp, hostname: String = "", group: String = "", allowedNetworks: [CIDR] = [], deniedNetworks: [CIDR] = []
     ) {
         self.service = service
         self.kind = kind
         self.remotePort = remotePort
         self.hostname = hostname
         self.group = group
+        self.allowedNetworks = allowedNetworks
+        self.deniedNetworks = deniedNetworks
         self.name = name
         self.proxyVersion = proxyVersion
     }

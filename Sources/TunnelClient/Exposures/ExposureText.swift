@@ -112,6 +112,8 @@ extension Exposure {
                 throw Refusal(sentence: "\(value) is neither v1 nor v2 of the PROXY protocol")
             }
             self.proxyVersion = version
+        case "allow-ip": self.allowedNetworks += try Self.networks(value)
+        case "deny-ip": self.deniedNetworks += try Self.networks(value)
         case "subdomain", "hostname", "group": try self.setName(key, value)
         default:
             guard HTTPExposure.keys.contains(key) else { throw Refusal(sentence: "there is no key \(key)") }
@@ -119,6 +121,19 @@ extension Exposure {
             try http.set(key, value)
             self.http = http
         }
+    }
+
+    /// Several are joined by `+`.
+    private static func networks(_ text: String) throws(Refusal) -> [CIDR] {
+        var networks: [CIDR] = []
+        for part in text.split(separator: "+", omittingEmptySubsequences: false) {
+            do throws(CIDRError) {
+                networks.append(try CIDR(String(part)))
+            } catch {
+                throw Refusal(sentence: error.sentence)
+            }
+        }
+        return networks
     }
 
     private mutating func setName(_ key: String, _ value: String) throws(Refusal) {
@@ -175,7 +190,7 @@ private struct Refusal: Error {
 
 extension HTTPExposure {
     fileprivate static let keys: Set<String> = [
-        "host-header", "health-path", "basic-auth-file", "allow-ip", "deny-ip", "request-header", "response-header", "max-body",
+        "host-header", "health-path", "basic-auth-file", "request-header", "response-header", "max-body",
         "timeout", "tls-verify",
     ]
 
@@ -186,8 +201,6 @@ extension HTTPExposure {
             case "host-header": self.hostField = try HostField(value)
             case "health-path": try self.setHealthPath(value)
             case "basic-auth-file": self.credentialsFile = value
-            case "allow-ip": self.allowedNetworks += try Self.networks(value)
-            case "deny-ip": self.deniedNetworks += try Self.networks(value)
             case "request-header": self.requestFields.append(try FieldEdit(value))
             case "response-header": self.responseFields.append(try FieldEdit(value))
             case "max-body": self.maximumBodyBytes = try Self.bytes(value)
@@ -214,19 +227,6 @@ extension HTTPExposure {
         case "off": self.verifiesCertificate = false
         default: throw OperatorError(.badConfiguration, "tls-verify is on or off, not \(value)")
         }
-    }
-
-    /// Several are joined by `+`.
-    private static func networks(_ text: String) throws(OperatorError) -> [CIDR] {
-        var networks: [CIDR] = []
-        for part in text.split(separator: "+", omittingEmptySubsequences: false) {
-            do {
-                networks.append(try CIDR(String(part)))
-            } catch {
-                throw OperatorError(.badConfiguration, error.sentence)
-            }
-        }
-        return networks
     }
 
     private static func bytes(_ text: String) throws(OperatorError) -> UInt64 {

@@ -1,5 +1,4 @@
 internal import HTTPMessages
-public import Intermediaries
 public import TunnelTransport
 
 /// What an HTTP tunnel does with the requests for its service, and whom it lets pass.
@@ -41,10 +40,6 @@ public struct HTTPExposure: Sendable, Hashable {
     public var credentials: [Credentials]
     /// A file with further credentials, `user:password` on each line; it is read when the client starts.
     public var credentialsFile: String?
-    /// Only visitors from here pass; empty: from anywhere.
-    public var allowedNetworks: [CIDR]
-    /// No visitors from here pass, whatever is allowed.
-    public var deniedNetworks: [CIDR]
     /// Done to each request before the service gets it.
     public var requestFields: [FieldEdit]
     /// Done to each response of the service.
@@ -61,7 +56,7 @@ public struct HTTPExposure: Sendable, Hashable {
 
     public init(
         isSecure: Bool = false, verifiesCertificate: Bool = true, hostField: HostField = .preserve, credentials: [Credentials] = [],
-        credentialsFile: String? = nil, allowedNetworks: [CIDR] = [], deniedNetworks: [CIDR] = [], requestFields: [FieldEdit] = [],
+        credentialsFile: String? = nil, requestFields: [FieldEdit] = [],
         responseFields: [FieldEdit] = [], maximumBodyBytes: UInt64? = nil, timeout: Duration = Self.usualTimeout,
         healthPath: String? = nil
     ) {
@@ -70,8 +65,6 @@ public struct HTTPExposure: Sendable, Hashable {
         self.hostField = hostField
         self.credentials = credentials
         self.credentialsFile = credentialsFile
-        self.allowedNetworks = allowedNetworks
-        self.deniedNetworks = deniedNetworks
         self.requestFields = requestFields
         self.responseFields = responseFields
         self.maximumBodyBytes = maximumBodyBytes

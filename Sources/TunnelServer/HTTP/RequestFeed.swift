@@ -29,6 +29,9 @@ struct RequestFeed {
 
     var isEmpty: Bool { self.waiting.readableBytes == 0 }
 
+    /// Whether nothing of the present message is missing.
+    var isBetweenMessages: Bool { if case .head = self.expected { true } else { false } }
+
     /// Whether a head has begun and goes on.
     var isInsideHead: Bool { !self.headIsWhole && self.head.readableBytes > 0 }
 

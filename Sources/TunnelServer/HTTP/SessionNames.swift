@@ -10,13 +10,9 @@ extension ServerSession {
     private static let attempts = 8
 
     /// - Parameter refuse: Tells the client why not.
-    func openNamed(_ listen: Frame.Listen, _ link: LinkDriver, _ refuse: (RefusalCode, String) -> Void) {
-        let policy: TunnelPolicy?
-        do {
-            policy = try listen.policy.map { bytes throws(MalformedPolicy) in try TunnelPolicy(decoding: bytes) }
-        } catch {
-            return refuse(.notAllowed, "this server cannot apply the tunnel's policy: \(error.sentence)")
-        }
+    func openNamed(
+        _ listen: Frame.Listen, _ policy: TunnelPolicy?, _ link: LinkDriver, _ refuse: (RefusalCode, String) -> Void
+    ) {
         let id = TunnelID(random: .random())
         let session = NIOLoopBound(self, eventLoop: self.eventLoop)
         func claim(_ name: String) -> Bool {

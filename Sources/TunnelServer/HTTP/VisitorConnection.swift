@@ -181,7 +181,14 @@ final class VisitorConnection: TransportUser {
         switch part {
         case .head(let head): self.begin(head)
         case .body(let bytes): self.exchange?.received(bytes)
-        case .end(let trailers): self.exchange?.requestEnded(trailers ?? HTTPHeaders())
+        case .end(let trailers):
+            // Where the request asks for another protocol, the decoder reads no body of an encoding that it does not know as chunked, be
+            // it for a tab behind the word.
+            guard self.feed.isBetweenMessages else {
+                self.refusal = MessageRefusal(400, "where its body ends can be read in two ways")
+                return
+            }
+            self.exchange?.requestEnded(trailers ?? HTTPHeaders())
         }
     }
 

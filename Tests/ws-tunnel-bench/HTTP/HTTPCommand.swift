@@ -6,7 +6,8 @@ struct HTTPCommand: ParsableCommand {
         commandName: "http", abstract: "Compares HTTP tunnels with a pair of HAProxy processes in mode http.",
         discussion: """
             wrk asks nginx for a page of 1 KiB over 64 connections: through ws-tunnel, and through HAProxy, TLS 1.3, HAProxy. \
-            First with HTTPS toward the visitors and TLS between the two programs; then with no TLS anywhere. They are measured \
+            First with HTTPS toward the visitors and TLS between the two programs; then with no TLS anywhere. Our client logs \
+            every request and keeps it for the inspector, as it does for people. They are measured \
             in turn within each round; the table shows medians over the rounds. Needs HAProxy, nginx and wrk (apt-get install \
             haproxy nginx-light wrk), and a machine that does nothing else meanwhile.
             """)
@@ -25,6 +26,9 @@ struct HTTPCommand: ParsableCommand {
 
     @Flag(help: "Without the second half, in which there is no TLS.")
     var onlyTLS = false
+
+    @Flag(help: "Without our client's request log and inspector.")
+    var bare = false
 
     @Option(help: ArgumentHelp("Write the figures to a file too.", valueName: "file"))
     var json: String?
@@ -49,7 +53,7 @@ struct HTTPCommand: ParsableCommand {
     private func compare(_ programs: Programs, _ wrk: Wrk) throws {
         if let warning = Machine.warning { Output.say("warning: \(warning)", to: 2) }
         let machine = Machine()
-        let stage = try HTTPStage(programs: programs)
+        let stage = try HTTPStage(programs: programs, isBare: self.bare)
         defer { stage.clear() }
         let grounds = self.onlyTLS ? [HTTPStage.Ground.secure] : HTTPStage.Ground.allCases
         var pairs: [HTTPStage.Ground: [Contender: HTTPPair]] = [:]
@@ -97,6 +101,7 @@ struct HTTPCommand: ParsableCommand {
             try JSON.object([
                 ("machine", machine.json), ("haproxy", .text(programs.haproxyVersion)), ("rounds", .number(Double(self.rounds))),
                 ("seconds", .number(Double(self.seconds))), ("connections", .number(Double(self.connections))),
+                ("bare", .number(self.bare ? 1 : 0)),
                 ("figures", results.json(idle: 0)),
             ]).write(to: path)
         }

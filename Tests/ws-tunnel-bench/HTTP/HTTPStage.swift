@@ -33,13 +33,16 @@ final class HTTPStage {
     private let nginx: ChildProcess
     private let servicePort: Int
     private let key: String
+    private let isBare: Bool
     private var count = 0
 
     private var certificate: String { "\(self.folder)/certificate.pem" }
     private var privateKey: String { "\(self.folder)/key.pem" }
 
-    init(programs: Programs) throws {
+    /// - Parameter isBare: Whether our client does without its request log and its inspector.
+    init(programs: Programs, isBare: Bool) throws {
         self.programs = programs
+        self.isBare = isBare
         let path = try Programs.find("nginx", in: "nginx-light")
         let (folder, port) = (try Folder.make(), try Socket.freePort())
         self.folder = folder
@@ -98,11 +101,12 @@ final class HTTPStage {
             ] + security, environment: ["SOCKETS_API_KEY": self.key], log: "\(folder)/server.log")
         try server.waitUntilListening(on: port)
         let trust = ground == .secure ? ["--server", "wss://127.0.0.1:\(port)", "--ca-file", self.certificate] : ["--server", "ws://127.0.0.1:\(port)"]
+        let bare = self.isBare ? ["--inspect", "off", "--log-requests", "off"] : []
         let client = try ChildProcess(
             [
-                self.programs.client, "--expose", "http://127.0.0.1:\(self.servicePort)", "--subdomain", "bench", "--inspect", "off",
-                "--log-requests", "off", "--state-dir", "\(folder)/client", "--log-level", "warning", "--json",
-            ] + trust, environment: ["SOCKETS_API_KEY": self.key], log: "\(folder)/client.log")
+                self.programs.client, "--expose", "http://127.0.0.1:\(self.servicePort)", "--subdomain", "bench", "--state-dir", "\(folder)/client",
+                "--log-level", "warning",
+            ] + trust + bare, environment: ["SOCKETS_API_KEY": self.key], log: "\(folder)/client.log")
         while !(try client.line(within: 20)).contains(Self.host) {}
         return [server, client]
     }
