@@ -17,7 +17,8 @@ enum FieldKind: Equatable {
         let known = Self.known(name)
         // Only a name that is as long as a known one is looked at byte by byte.
         if known != .endToEnd {
-            self = name.utf8.contains(UInt8(ascii: "_")) ? .disguised : known
+            let isDisguised = name.utf8.withContiguousStorageIfAvailable { $0.contains(UInt8(ascii: "_")) }
+            self = isDisguised ?? name.utf8.contains(UInt8(ascii: "_")) ? .disguised : known
         } else {
             self = .endToEnd
         }

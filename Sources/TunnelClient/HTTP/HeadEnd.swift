@@ -11,14 +11,21 @@ struct HeadEnd {
     }
 
     private mutating func find(in bytes: some RandomAccessCollection<UInt8>) -> Int? {
+        var matched = self.matched
+        defer { self.matched = matched }
         for (offset, byte) in bytes.enumerated() {
-            switch (byte, self.matched) {
-            case (UInt8(ascii: "\r"), 0), (UInt8(ascii: "\r"), 2), (UInt8(ascii: "\n"), 1): self.matched += 1
+            // Most bytes of a head.
+            if byte > UInt8(ascii: "\r") {
+                matched = 0
+                continue
+            }
+            switch (byte, matched) {
+            case (UInt8(ascii: "\r"), 0), (UInt8(ascii: "\r"), 2), (UInt8(ascii: "\n"), 1): matched += 1
             case (UInt8(ascii: "\n"), 3):
-                self.matched = 0
+                matched = 0
                 return offset + 1
-            case (UInt8(ascii: "\r"), _): self.matched = 1
-            default: self.matched = 0
+            case (UInt8(ascii: "\r"), _): matched = 1
+            default: matched = 0
             }
         }
         return nil

@@ -74,12 +74,15 @@ final class VisitorExchange: ResponseReader {
 
     /// 64 random bits: enough to find a request by, and short to read out.
     static func newID() -> String {
-        let bits = RandomBits.next64()
-        return String(
-            decoding: stride(from: 60, through: 0, by: -4).map { shift in
-                let digit = UInt8(truncatingIfNeeded: bits >> UInt64(shift)) & 0xF
-                return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-            }, as: UTF8.self)
+        var bits = RandomBits.next64()
+        var text: [UInt8] = []
+        text.reserveCapacity(16)
+        for _ in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: bits & 0xF)
+            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            bits >>= 4
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Whether the visitor's next bytes are for it, and have somewhere to go.
