@@ -272,7 +272,8 @@ import Testing
             try eventually("the service has no connection") { try tunnel.origin.connections() == 1 }
             visitor.connection.close()
             let request = try tunnel.origin.request("/echo/half", "incomplete")
-            #expect(request.bytes == 500)
+            // What had not been passed on by then is not passed on any more.
+            #expect(request.bytes <= 500)
             #expect(try tunnel.origin.requests().isEmpty)
         }
     }

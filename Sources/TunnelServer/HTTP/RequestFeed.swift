@@ -36,12 +36,13 @@ struct RequestFeed {
     var isInsideHead: Bool { !self.headIsWhole && self.head.readableBytes > 0 }
 
     mutating func append(_ bytes: ByteBuffer) {
-        if self.waiting.readableBytes == 0 {
-            // A copy: the transport's buffer is everybody's.
-            self.waiting = ByteBuffer(bytes: bytes.readableBytesView)
-        } else {
-            self.waiting.writeImmutableBuffer(bytes)
-        }
+        // A copy, as the transport's buffer is everybody's; and into storage of its own: what was given on before holds the old one until
+        // the tunnel's client has it, and with it room for much more.
+        var joined = ByteBuffer()
+        joined.reserveCapacity(self.waiting.readableBytes + bytes.readableBytes)
+        joined.writeImmutableBuffer(self.waiting)
+        joined.writeImmutableBuffer(bytes)
+        self.waiting = joined
     }
 
     /// The head that the decoder has got says what follows it.
