@@ -18,13 +18,24 @@ package enum Timestamp {
     /// Of a time in milliseconds since 1970-01-01T00:00:00Z, likewise.
     package static func utc(_ milliseconds: Int64) -> String {
         let parts = Self.parts(milliseconds) { gmtime_r(&$0, &$1) }
-        return "\(Self.date(parts))T\(Self.clock(parts)).\(Self.digits(Int(milliseconds % 1_000), 3))Z"
+        var text: [UInt8] = []
+        text.reserveCapacity(24)
+        Self.write(date: parts, into: &text)
+        text.append(UInt8(ascii: "T"))
+        Self.write(clock: parts, into: &text)
+        Self.write(thousandths: milliseconds, into: &text)
+        text.append(UInt8(ascii: "Z"))
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The same where people are, without the day: `09:30:00.123`.
     package static func localClock(_ milliseconds: Int64) -> String {
         let parts = Self.parts(milliseconds) { localtime_r(&$0, &$1) }
-        return "\(Self.clock(parts)).\(Self.digits(Int(milliseconds % 1_000), 3))"
+        var text: [UInt8] = []
+        text.reserveCapacity(12)
+        Self.write(clock: parts, into: &text)
+        Self.write(thousandths: milliseconds, into: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static func parts(_ milliseconds: Int64, _ convert: (inout time_t, inout tm) -> Void) -> tm {
@@ -40,19 +51,43 @@ package enum Timestamp {
         var parts = tm()
         tzset()
         localtime_r(&seconds, &parts)
-        return "\(Self.date(parts)) \(Self.clock(parts))"
+        var text: [UInt8] = []
+        Self.write(date: parts, into: &text)
+        text.append(UInt8(ascii: " "))
+        Self.write(clock: parts, into: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
-    private static func date(_ parts: tm) -> String {
-        "\(Self.digits(Int(parts.tm_year) + 1_900, 4))-\(Self.digits(Int(parts.tm_mon) + 1, 2))-\(Self.digits(Int(parts.tm_mday), 2))"
+    // Digit by digit: every request of an HTTP tunnel may be a line of a log.
+
+    private static func write(date parts: tm, into text: inout [UInt8]) {
+        Self.write(Int(parts.tm_year) + 1_900, digits: 4, into: &text)
+        text.append(UInt8(ascii: "-"))
+        Self.write(Int(parts.tm_mon) + 1, digits: 2, into: &text)
+        text.append(UInt8(ascii: "-"))
+        Self.write(Int(parts.tm_mday), digits: 2, into: &text)
     }
 
-    private static func clock(_ parts: tm) -> String {
-        "\(Self.digits(Int(parts.tm_hour), 2)):\(Self.digits(Int(parts.tm_min), 2)):\(Self.digits(Int(parts.tm_sec), 2))"
+    private static func write(clock parts: tm, into text: inout [UInt8]) {
+        Self.write(Int(parts.tm_hour), digits: 2, into: &text)
+        text.append(UInt8(ascii: ":"))
+        Self.write(Int(parts.tm_min), digits: 2, into: &text)
+        text.append(UInt8(ascii: ":"))
+        Self.write(Int(parts.tm_sec), digits: 2, into: &text)
     }
 
-    private static func digits(_ value: Int, _ width: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, width - text.count)) + text
+    private static func write(thousandths milliseconds: Int64, into text: inout [UInt8]) {
+        text.append(UInt8(ascii: "."))
+        Self.write(Int(milliseconds % 1_000), digits: 3, into: &text)
+    }
+
+    /// The last so many digits, zeros in front.
+    private static func write(_ value: Int, digits: Int, into text: inout [UInt8]) {
+        var unit = 1
+        for _ in 1..<digits { unit *= 10 }
+        while unit > 0 {
+            text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value.magnitude / UInt(unit) % 10))
+            unit /= 10
+        }
     }
 }

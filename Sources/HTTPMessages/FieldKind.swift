@@ -17,7 +17,8 @@ enum FieldKind: Equatable {
         let known = Self.known(name)
         // Only a name that is as long as a known one is looked at byte by byte.
         if known != .endToEnd {
-            self = name.utf8.contains(UInt8(ascii: "_")) ? .disguised : known
+            let isDisguised = name.utf8.withContiguousStorageIfAvailable { $0.contains(UInt8(ascii: "_")) }
+            self = isDisguised ?? name.utf8.contains(UInt8(ascii: "_")) ? .disguised : known
         } else {
             self = .endToEnd
         }
@@ -72,10 +73,7 @@ enum FieldKind: Equatable {
 extension StringProtocol {
     /// `isName`, with `_` as good as `-`.
     func isFolded(_ name: String) -> Bool {
-        let (one, other) = (self.utf8, name.utf8)
-        guard one.count == other.count else { return false }
-        return zip(one, other).allSatisfy {
-            $0 == $1 || HTTPText.lowercased($0) == $1 || $0 == UInt8(ascii: "_") && $1 == UInt8(ascii: "-")
-        }
+        self.utf8.count == name.utf8.count
+            && self.agrees(with: name) { HTTPText.lowercased($0) == $1 || $0 == UInt8(ascii: "_") && $1 == UInt8(ascii: "-") }
     }
 }

@@ -47,10 +47,12 @@ enum Forwarding {
     }
 
     /// RFC 7239 §6: an IPv6 address in brackets, and therefore quoted.
-    static func node(_ address: Endpoint.Address) -> String {
+    ///
+    /// - Parameter text: The address, written.
+    static func node(_ address: Endpoint.Address, _ text: String) -> String {
         switch address {
-        case .v4: "\(address)"
-        case .v6: "\"[\(address)]\""
+        case .v4: text
+        case .v6: "\"[" + text + "]\""
         }
     }
 }
@@ -90,7 +92,8 @@ extension HTTPHeaders {
             }
         }
         let isBelieved = origin.address != peer.address
-        let (from, through) = ("\(origin.address)", "\(peer.address)")
+        let through = "\(peer.address)"
+        let from = isBelieved ? "\(origin.address)" : through
         if isBelieved {
             let before = forwardedFor.isEmpty ? from : forwardedFor.joined(separator: ", ")
             kept.append(("X-Forwarded-For", before + ", " + through))
@@ -101,10 +104,10 @@ extension HTTPHeaders {
         kept.append(("X-Forwarded-Host", forwardedHost.isEmpty ? host : forwardedHost.joined(separator: ", ")))
         let hop = ";host=" + Forwarding.value(host) + ";proto=" + scheme
         if isBelieved {
-            let before = forwarded.isEmpty ? "for=" + Forwarding.node(origin.address) + hop : forwarded.joined(separator: ", ")
-            kept.append(("Forwarded", before + ", for=" + Forwarding.node(peer.address)))
+            let before = forwarded.isEmpty ? "for=" + Forwarding.node(origin.address, from) + hop : forwarded.joined(separator: ", ")
+            kept.append(("Forwarded", before + ", for=" + Forwarding.node(peer.address, through)))
         } else {
-            kept.append(("Forwarded", "for=" + Forwarding.node(peer.address) + hop))
+            kept.append(("Forwarded", "for=" + Forwarding.node(peer.address, through) + hop))
         }
         kept.append(("X-Real-IP", from))
         let id = ids.count == 1 && Forwarding.isID(ids[0]) ? ids[0] : id

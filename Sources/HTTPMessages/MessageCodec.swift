@@ -44,10 +44,7 @@ extension ByteBuffer {
                 payload.writeInteger(bytes.low)
             }
             if let port = message.visitor?.port { payload.writeInteger(port) }
-            payload.writeText(message.id)
-            payload.writeText(message.method)
-            payload.writeText(message.target)
-            payload.writeFields(message.fields)
+            payload.writeTexts(message.id, message.method, message.target, fields: message.fields)
         }
     }
 
@@ -57,8 +54,7 @@ extension ByteBuffer {
             if case .bytes(let count) = message.body { payload.writeVarint(min(count, Varint.maximum)) }
             payload.writeVarint(message.failure?.rawValue ?? 0)
             payload.writeInteger(message.status)
-            payload.writeText(message.reason)
-            payload.writeFields(message.fields)
+            payload.writeTexts(message.reason, fields: message.fields)
         }
     }
 
@@ -70,7 +66,7 @@ extension ByteBuffer {
 
     /// - Parameter trailers: Those that a trailer section must not have (RFC 9110 §6.5.1) are left out.
     package mutating func writeEndRecord(trailers: HTTPHeaders = HTTPHeaders()) {
-        self.writeRecord(RecordType.end) { $0.writeFields(trailers.isEmpty ? trailers : trailers.fitForTrailers) }
+        self.writeRecord(RecordType.end) { $0.writeTexts(fields: trailers.isEmpty ? trailers : trailers.fitForTrailers) }
     }
 
     private mutating func writeRecord(_ type: UInt8, _ write: (inout ByteBuffer) -> Void) {
@@ -83,17 +79,26 @@ extension ByteBuffer {
         self.setInteger(length | 0x8000_0000, at: position)
     }
 
-    private mutating func writeText(_ text: String) {
-        self.writeVarint(UInt64(text.utf8.count))
-        self.writeString(text)
-    }
-
-    private mutating func writeFields(_ fields: HTTPHeaders) {
-        self.writeVarint(UInt64(fields.count))
-        for (name, value) in fields {
-            self.writeText(name)
-            self.writeText(value)
+    /// - Parameter texts: What stands before the fields.
+    private mutating func writeTexts(_ texts: String..., fields: HTTPHeaders) {
+        var room = (texts.count + 2 * fields.count + 1) * TextWriter.lengthBytes
+        for text in texts { room += text.utf8.count }
+        for (name, value) in fields { room += name.utf8.count + value.utf8.count }
+        self.writeTexts(room: room) { writer in
+            for text in texts { writer.write(counted: text) }
+            writer.write(length: fields.count)
+            for (name, value) in fields {
+                writer.write(counted: name)
+                writer.write(counted: value)
+            }
         }
+    }
+}
+
+extension TextWriter {
+    fileprivate mutating func write(counted text: String) {
+        self.write(length: text.utf8.count)
+        self.write(text)
     }
 }
 

@@ -32,18 +32,23 @@ extension ByteBuffer {
     ///
     /// - Parameter keepsAlive: Whether the connection is to be used again.
     package mutating func writeRequestHead(_ message: RequestMessage, keepsAlive: Bool = true) {
-        self.writeString(HTTPText.isToken(message.method) ? message.method : "GET")
-        self.writeString(" ")
-        self.writeString(HTTPText.isTarget(message.target) ? message.target : "/")
-        self.writeString(" HTTP/1.1\r\n")
-        self.writeFieldLines(message.fields)
-        switch message.body {
-        case .none: break
-        case .bytes(let count): self.writeContentLength(count)
-        case .unknown: self.writeString("Transfer-Encoding: chunked\r\n")
+        let method = HTTPText.isToken(message.method) ? message.method : "GET"
+        let target = HTTPText.isTarget(message.target) ? message.target : "/"
+        let lines = message.fields.lines
+        self.writeTexts(room: method.utf8.count + target.utf8.count + lines.bytes + TextWriter.framingBytes) { text in
+            text.write(method)
+            text.write(0x20)
+            text.write(target)
+            text.write(" HTTP/1.1\r\n")
+            text.write(lines)
+            switch message.body {
+            case .none: break
+            case .bytes(let count): text.write(contentLength: count)
+            case .unknown: text.write("Transfer-Encoding: chunked\r\n")
+            }
+            if !keepsAlive, !message.asksForUpgrade { text.write("Connection: close\r\n") }
+            text.writeLineEnd()
         }
-        if !keepsAlive, !message.asksForUpgrade { self.writeString("Connection: close\r\n") }
-        self.writeLineEnd()
     }
 
     /// Writes the head of a response for a visitor, with the framing of its body and what becomes of the connection.
@@ -64,43 +69,48 @@ extension ByteBuffer {
     package mutating func writeResponseHead(
         _ message: ResponseMessage, toMethod method: String, toHTTP10 isHTTP10: Bool, keepsAlive: Bool
     ) -> WrittenResponse {
-        self.writeString("HTTP/1.1 ")
-        self.writeString(String(message.status))
-        self.writeString(" ")
-        self.writeString(message.reason.asValue)
-        self.writeLineEnd()
-        self.writeFieldLines(message.fields)
         var keepsAlive = keepsAlive
+        var length: UInt64?
         let framing: WrittenResponse.Framing
         if message.status < 200 || message.status == 204 {
             framing = .none
         } else if message.status == 304 || method == "HEAD" {
             framing = .none
-            if case .bytes(let count) = message.body { self.writeContentLength(count) }
+            if case .bytes(let count) = message.body { length = count }
         } else {
             switch message.body {
             case .none:
-                self.writeContentLength(0)
+                length = 0
                 framing = .none
             case .bytes(let count):
-                self.writeContentLength(count)
+                length = count
                 framing = .bytes(count)
             case .unknown where isHTTP10:
                 keepsAlive = false
                 framing = .untilClose
-            case .unknown:
-                self.writeString("Transfer-Encoding: chunked\r\n")
-                framing = .chunked
+            case .unknown: framing = .chunked
             }
         }
-        if message.status >= 200 {
-            if !keepsAlive {
-                self.writeString("Connection: close\r\n")
-            } else if isHTTP10 {
-                self.writeString("Connection: keep-alive\r\n")
+        let reason = message.reason.asValue
+        let lines = message.fields.lines
+        self.writeTexts(room: reason.utf8.count + lines.bytes + TextWriter.framingBytes) { text in
+            text.write("HTTP/1.1 ")
+            text.write(number: UInt64(message.status))
+            text.write(0x20)
+            text.write(reason)
+            text.writeLineEnd()
+            text.write(lines)
+            if let length { text.write(contentLength: length) }
+            if framing == .chunked { text.write("Transfer-Encoding: chunked\r\n") }
+            if message.status >= 200 {
+                if !keepsAlive {
+                    text.write("Connection: close\r\n")
+                } else if isHTTP10 {
+                    text.write("Connection: keep-alive\r\n")
+                }
             }
+            text.writeLineEnd()
         }
-        self.writeLineEnd()
         return WrittenResponse(framing: framing, keepsAlive: keepsAlive)
     }
 
@@ -120,33 +130,59 @@ extension ByteBuffer {
     /// The end of a chunked body, and the fields of its trailer section. Those that a trailer must not have are left out
     /// (RFC 9110 §6.5.1): whoever merges it into the head would take them for the message's own.
     package mutating func writeLastChunk(trailers: HTTPHeaders = HTTPHeaders()) {
-        self.writeString("0\r\n")
-        for (name, value) in trailers where FieldKind.mayTrail(name) { self.writeFieldLine(name, value) }
-        self.writeLineEnd()
-    }
-
-    private mutating func writeContentLength(_ count: UInt64) {
-        self.writeString("Content-Length: ")
-        self.writeString(String(count))
-        self.writeLineEnd()
-    }
-
-    private mutating func writeFieldLines(_ fields: HTTPHeaders) {
-        // Enough for most heads at once.
-        self.reserveCapacity(minimumWritableBytes: 1_024)
-        for (name, value) in fields { self.writeFieldLine(name, value) }
-    }
-
-    private mutating func writeFieldLine(_ name: String, _ value: String) {
-        guard HTTPText.isToken(name) else { return }
-        self.writeString(name)
-        // A colon and a blank.
-        self.writeInteger(UInt16(0x3A20))
-        self.writeString(value.asValue)
-        self.writeLineEnd()
+        let lines = (trailers.isEmpty ? trailers : trailers.fitForTrailers).lines
+        self.writeTexts(room: lines.bytes + TextWriter.framingBytes) { text in
+            text.write("0\r\n")
+            text.write(lines)
+            text.writeLineEnd()
+        }
     }
 
     private mutating func writeLineEnd() { self.writeInteger(UInt16(0x0D0A)) }
+}
+
+/// Fields as they may be written: names that are tokens, values without control characters.
+private struct FieldLines {
+    let fields: HTTPHeaders
+    /// What their lines take at most, ends and all.
+    let bytes: Int
+
+    init(_ fields: HTTPHeaders) {
+        // A colon and a blank between name and value, CR LF behind them.
+        var (bytes, isSound) = (4 * fields.count, true)
+        for (name, value) in fields {
+            bytes += name.utf8.count + value.utf8.count
+            isSound = isSound && HTTPText.isToken(name) && HTTPText.isValue(value)
+        }
+        self.bytes = bytes
+        // Nearly always as they are. What is mended is no longer than it was.
+        self.fields = isSound ? fields : HTTPHeaders(fields.filter { HTTPText.isToken($0.name) }.map { ($0.name, $0.value.asValue) })
+    }
+}
+
+extension TextWriter {
+    /// What a head has beside its fields, its target and its reason, rounded up: version, status, lengths, Connection.
+    fileprivate static let framingBytes = 160
+
+    fileprivate mutating func write(_ lines: FieldLines) {
+        for (name, value) in lines.fields {
+            self.write(name)
+            self.write(UInt8(ascii: ":"))
+            self.write(0x20)
+            self.write(value)
+            self.writeLineEnd()
+        }
+    }
+
+    fileprivate mutating func write(contentLength: UInt64) {
+        self.write("Content-Length: ")
+        self.write(number: contentLength)
+        self.writeLineEnd()
+    }
+}
+
+extension HTTPHeaders {
+    fileprivate var lines: FieldLines { FieldLines(self) }
 }
 
 extension HTTPHeaders {

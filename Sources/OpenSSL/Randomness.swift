@@ -20,7 +20,8 @@ package enum Randomness {
     }
 }
 
-/// Fresh 32-bit masking keys for WebSocket frames (RFC 6455 §5.3: unpredictable, a new one for each frame).
+/// Fresh 32-bit masking keys for WebSocket frames (RFC 6455 §5.3: unpredictable, a new one for each frame), and for what else is
+/// needed as often.
 ///
 ///     [ key key key … key ]   1,024 keys from one RAND_bytes of 4 KB, each handed out once
 ///            next ──▶

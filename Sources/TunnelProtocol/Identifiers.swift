@@ -109,12 +109,26 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         package var description: String {
             switch self {
             case .v4(let bits):
-                [24, 16, 8, 0].map { String(bits >> UInt32($0) & 0xFF) }.joined(separator: ".")
+                return Self.text(bits)
             case .v6(let bytes):
-                [bytes.high, bytes.low].flatMap { half in
+                return [bytes.high, bytes.low].flatMap { half in
                     [48, 32, 16, 0].map { String(half >> UInt64($0) & 0xFFFF, radix: 16) }
                 }.joined(separator: ":")
             }
+        }
+
+        /// Four numbers: HTTP's fields and logs have it for every request.
+        private static func text(_ bits: UInt32) -> String {
+            var text: [UInt8] = []
+            text.reserveCapacity(15)
+            for shift: UInt32 in [24, 16, 8, 0] {
+                let number = UInt8(truncatingIfNeeded: bits >> shift)
+                if number >= 100 { text.append(UInt8(ascii: "0") + number / 100) }
+                if number >= 10 { text.append(UInt8(ascii: "0") + number / 10 % 10) }
+                text.append(UInt8(ascii: "0") + number % 10)
+                if shift > 0 { text.append(UInt8(ascii: ".")) }
+            }
+            return String(decoding: text, as: UTF8.self)
         }
     }
 

@@ -37,7 +37,10 @@ extension ByteBuffer {
     package mutating func readVarint() -> UInt64? {
         guard let first = self.getInteger(at: self.readerIndex, as: UInt8.self) else { return nil }
         switch first >> 6 {
-        case 0: return self.readInteger(as: UInt8.self).map { UInt64($0) }
+        case 0:
+            // Nearly every length is one of these, and has been read.
+            self.moveReaderIndex(forwardBy: 1)
+            return UInt64(first)
         case 1: return self.readInteger(as: UInt16.self).map { UInt64($0 & 0x3FFF) }
         case 2: return self.readInteger(as: UInt32.self).map { UInt64($0 & 0x3FFF_FFFF) }
         default: return self.readInteger(as: UInt64.self).map { $0 & Varint.maximum }

@@ -87,10 +87,18 @@ final class LoopScratch {
     /// A fresh random key (RFC 6455 §5.3).
     func maskingKey() -> MaskingKey { MaskingKey(self.maskingKeys.next()) }
 
+    /// 64 fresh random bits likewise.
+    func randomBits() -> UInt64 { UInt64(self.maskingKeys.next()) << 32 | UInt64(self.maskingKeys.next()) }
+
     private static func take(_ buffer: inout ByteBuffer, capacity: Int) -> ByteBuffer {
         var taken = ByteBuffer()
         swap(&taken, &buffer)
         taken.clear(minimumCapacity: capacity)
         return taken
     }
+}
+
+/// Unpredictable bits for what is needed often, drawn many at once for each thread.
+package enum RandomBits {
+    package static func next64() -> UInt64 { LoopScratch.current.randomBits() }
 }

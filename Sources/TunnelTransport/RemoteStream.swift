@@ -64,24 +64,20 @@ package final class RemoteStream {
     package init(eventLoop: any EventLoop, home: any EventLoop, user: any StreamUser, open: @escaping Opening) {
         self.eventLoop = eventLoop
         self.user = user
-        self.orders = Mailbox(home)
-        self.news = Mailbox(eventLoop)
-        let bound = NIOLoopBoundBox.makeBoxSendingValue(FarEnd(news: self.news), as: FarEnd.self, eventLoop: home)
-        self.orders.deliver = { bound.value.obey($0) }
-        self.orders.delivered = { bound.value.obeyed() }
-        let near = NIOLoopBound(Weak(self), eventLoop: eventLoop)
-        self.news.deliver = { near.value.stream?.learn($0) }
-        self.news.delivered = { near.value.stream?.learned() }
-        self.news.mayDeliverAtOnce = { near.value.stream?.depth ?? 0 == 0 }
+        let weak = Weak()
+        let near = NIOLoopBound(weak, eventLoop: eventLoop)
+        let news = Mailbox<News>(
+            eventLoop, deliver: { near.value.stream?.learn($0) }, delivered: { near.value.stream?.learned() },
+            mayDeliverAtOnce: { near.value.stream?.depth ?? 0 == 0 })
+        let bound = NIOLoopBoundBox.makeBoxSendingValue(FarEnd(news: news), as: FarEnd.self, eventLoop: home)
+        self.news = news
+        self.orders = Mailbox(home, deliver: { bound.value.obey($0) }, delivered: { bound.value.obeyed() }, mayDeliverAtOnce: { true })
+        weak.stream = self
         if home.inEventLoop { bound.value.open(open) } else { home.execute { bound.value.open(open) } }
     }
 
     private final class Weak {
         weak var stream: RemoteStream?
-
-        init(_ stream: RemoteStream) {
-            self.stream = stream
-        }
     }
 
     /// - Returns: Whether the stream takes more.
@@ -257,57 +253,55 @@ private final class Mailbox<Message: Sendable>: Sendable {
 
     private let eventLoop: any EventLoop
     private let state = NIOLockedValueBox(State())
-    private let handlers = NIOLockedValueBox(Handlers())
+    private let deliver: @Sendable (Message) -> Void
+    private let delivered: @Sendable () -> Void
+    private let mayDeliverAtOnce: @Sendable () -> Bool
 
-    private struct Handlers: Sendable {
-        var deliver: @Sendable (Message) -> Void = { _ in }
-        var delivered: @Sendable () -> Void = {}
-        var mayDeliverAtOnce: @Sendable () -> Bool = { true }
-    }
-
-    init(_ eventLoop: any EventLoop) {
+    /// All are called on the event loop.
+    ///
+    /// - Parameters:
+    ///   - deliver: For each message.
+    ///   - delivered: After the last of those that waited.
+    ///   - mayDeliverAtOnce: Asked for a message that comes from the event loop itself.
+    init(
+        _ eventLoop: any EventLoop, deliver: @escaping @Sendable (Message) -> Void, delivered: @escaping @Sendable () -> Void,
+        mayDeliverAtOnce: @escaping @Sendable () -> Bool
+    ) {
         self.eventLoop = eventLoop
-    }
-
-    /// Called on the event loop, for each message; then `delivered` after the last of those that waited.
-    var deliver: @Sendable (Message) -> Void {
-        get { self.handlers.withLockedValue { $0.deliver } }
-        set { self.handlers.withLockedValue { $0.deliver = newValue } }
-    }
-
-    var delivered: @Sendable () -> Void {
-        get { self.handlers.withLockedValue { $0.delivered } }
-        set { self.handlers.withLockedValue { $0.delivered = newValue } }
-    }
-
-    /// Asked on the event loop.
-    var mayDeliverAtOnce: @Sendable () -> Bool {
-        get { self.handlers.withLockedValue { $0.mayDeliverAtOnce } }
-        set { self.handlers.withLockedValue { $0.mayDeliverAtOnce = newValue } }
+        self.deliver = deliver
+        self.delivered = delivered
+        self.mayDeliverAtOnce = mayDeliverAtOnce
     }
 
     func post(_ message: Message) {
-        let mustSchedule = self.state.withLockedValue { state in
-            state.waiting.append(message)
+        let isHere = self.eventLoop.inEventLoop && self.mayDeliverAtOnce()
+        let (isFirst, mustSchedule) = self.state.withLockedValue { state in
+            let isFirst = isHere && !state.isScheduled
+            if !isFirst { state.waiting.append(message) }
             defer { state.isScheduled = true }
-            return !state.isScheduled
+            return (isFirst, !isFirst && !state.isScheduled)
         }
-        guard mustSchedule else { return }
-        if self.eventLoop.inEventLoop, self.mayDeliverAtOnce() { self.empty() } else { self.eventLoop.execute { self.empty() } }
+        if isFirst {
+            // Nothing waits before it, and what comes meanwhile does.
+            self.deliver(message)
+            self.delivered()
+            self.empty()
+        } else if mustSchedule {
+            self.eventLoop.execute { self.empty() }
+        }
     }
 
     private func empty() {
-        let handlers = self.handlers.withLockedValue { $0 }
         while true {
             let waiting = self.state.withLockedValue { state in
-                let waiting = state.waiting
-                state.waiting = []
+                var waiting: [Message] = []
+                swap(&waiting, &state.waiting)
                 if waiting.isEmpty { state.isScheduled = false }
                 return waiting
             }
             if waiting.isEmpty { return }
-            for message in waiting { handlers.deliver(message) }
-            handlers.delivered()
+            for message in waiting { self.deliver(message) }
+            self.delivered()
         }
     }
 }

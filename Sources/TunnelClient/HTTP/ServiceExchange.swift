@@ -422,7 +422,7 @@ final class ServiceExchange: ServiceConnectionUser {
     private func report(_ failure: String?) {
         guard self.purpose != .health else { return }
         let duration = Instant.now - self.started
-        if var record = self.record {
+        if var record = self.record.take() {
             record.untilEnd = duration
             record.state = failure.map { .failed($0) } ?? .complete
             self.service.changed(record)

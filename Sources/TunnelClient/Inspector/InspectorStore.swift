@@ -161,10 +161,9 @@ extension InspectorStore.State {
 
     private mutating func dropOldest() {
         let place = Int(self.oldest % UInt64(InspectorStore.capacity))
-        if let entry = self.slots[place] {
+        if let entry = self.slots[place].take() {
             self.bytes -= entry.bytes
             self.places[entry.exchange.request.id] = nil
-            self.slots[place] = nil
         }
         self.oldest += 1
     }

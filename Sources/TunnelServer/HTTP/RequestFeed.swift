@@ -128,11 +128,25 @@ struct RequestFeed {
             index = feed + 1
         }
         guard isInFirstLine, index > view.startIndex + position else { return }
-        let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-        // Which version it is, the decoder sees.
-        guard words.count == 3, words.allSatisfy({ !$0.isEmpty }), words[2].count == 8, !line.contains(where: { $0 <= 0x1F || $0 == 0x7F }) else {
+        guard line.withContiguousStorageIfAvailable({ Self.isRequestLine($0) }) == true else {
             throw MessageRefusal(400, "its first line is not a method, a target and a version with one blank between them")
         }
+    }
+
+    /// Three words with one blank between them. Which version the third is, the decoder sees.
+    private static func isRequestLine(_ line: some RandomAccessCollection<UInt8>) -> Bool {
+        var (words, length) = (1, 0)
+        for byte in line {
+            if byte == UInt8(ascii: " ") {
+                guard length > 0 else { return false }
+                words += 1
+                length = 0
+            } else {
+                guard byte > 0x1F, byte != 0x7F else { return false }
+                length += 1
+            }
+        }
+        return words == 3 && length == 8
     }
 
     private mutating func take(_ count: Int) -> ByteBuffer? {

@@ -8,7 +8,8 @@ internal import NIOHTTP1
 final class RequestReader: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
 
-    private weak var connection: VisitorConnection?
+    /// As long as the socket is open.
+    private var connection: VisitorConnection?
 
     private init(_ connection: VisitorConnection) {
         self.connection = connection
@@ -28,6 +29,10 @@ final class RequestReader: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         self.connection?.received(self.unwrapInboundIn(data))
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.connection = nil
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {}

@@ -74,8 +74,15 @@ final class VisitorExchange: ResponseReader {
 
     /// 64 random bits: enough to find a request by, and short to read out.
     static func newID() -> String {
-        let digits = String(Opaque16.random().high, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        var bits = RandomBits.next64()
+        var text: [UInt8] = []
+        text.reserveCapacity(16)
+        for _ in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: bits & 0xF)
+            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            bits >>= 4
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Whether the visitor's next bytes are for it, and have somewhere to go.
@@ -148,12 +155,16 @@ final class VisitorExchange: ResponseReader {
         guard stream.isOpen else { return self.askAnother(or: .busy) }
         self.stream = stream
         stream.begin(self)
-        var message = self.message
-        // What the tunnel itself asked for is not for its service.
-        if tunnel.policy?.asksForCredentials == true { message.fields.remove(name: "Authorization") }
         var bytes = ByteBuffer()
         bytes.reserveCapacity(Self.headBytes)
-        bytes.writeRecord(message)
+        if tunnel.policy?.asksForCredentials == true {
+            // What the tunnel itself asked for is not for its service.
+            var message = self.message
+            message.fields.remove(name: "Authorization")
+            bytes.writeRecord(message)
+        } else {
+            bytes.writeRecord(self.message)
+        }
         for part in self.kept ?? [] {
             bytes.writeBodyRecordHead(part.readableBytes)
             bytes.writeImmutableBuffer(part)

@@ -24,7 +24,8 @@ final class VisitorStream: StreamUser {
     private var whenOver: ((VisitorStream) -> Void)?
     private var stream: RemoteStream?
     private var decoder = MessageDecoder(.responses)
-    private weak var reader: (any ResponseReader)?
+    /// Until its answer is whole, or one side has reset the stream.
+    private var reader: (any ResponseReader)?
     /// Whether anything of the present request's answer has come.
     private var hasAnswer = false
     /// Bytes of answers for which the credit has not been returned.
