@@ -105,7 +105,13 @@ final class FrontDoor: UpgradeDelegate {
     /// Whether a request is a visitor's, for a tunnel.
     private func isForVisitors(_ request: RequestHead) -> Bool {
         guard let host = request.fields.only("Host"), !Self.isForTunnels(request.fields) else { return false }
-        return self.isForVisitors(host)
+        return self.isForVisitors(host) || self.isAPersons(request)
+    }
+
+    /// A browser that came by a name of nobody's: a typing error, or a domain whose client is not set up yet. It gets a page; programs
+    /// are told what this port is.
+    private func isAPersons(_ request: RequestHead) -> Bool {
+        self.mayPassOn && self.server.domain != nil && request.fields.list("Accept", contains: "text/html")
     }
 
     private func isForVisitors(_ authority: some StringProtocol) -> Bool {

@@ -47,6 +47,18 @@ import Testing
         }
     }
 
+    @Test func `a browser with a host of nobody's gets a page, and a program learns what answers here`() throws {
+        try Stage.run { stage in
+            let tunnel = try stage.httpTunnel()
+            for (accept, status, words) in [("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", 404, "<title>"), ("*/*", 426, "upgrade")] {
+                let visitor = try tunnel.visitor()
+                try visitor.send("GET / HTTP/1.1\r\nHost: elsewhere.example\r\nAccept: \(accept)\r\n\r\n")
+                let answer = try visitor.answer()
+                #expect(answer.status == status && answer.text.contains(words), "\(answer)")
+            }
+        }
+    }
+
     @Test func `a service that is down is 502, with the address at which nobody listens, and the client says so`() throws {
         try Stage.run { stage in
             let tunnel = try stage.httpTunnel()
