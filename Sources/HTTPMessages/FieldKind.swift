@@ -14,19 +14,18 @@ enum FieldKind: Equatable {
     case endToEnd
 
     init(_ name: String) {
+        self = name.utf8.withContiguousStorageIfAvailable { FieldKind(bytes: $0) } ?? FieldKind(bytes: Array(name.utf8))
+    }
+
+    init(bytes name: some RandomAccessCollection<UInt8>) {
         let known = Self.known(name)
         // Only a name that is as long as a known one is looked at byte by byte.
-        if known != .endToEnd {
-            let isDisguised = name.utf8.withContiguousStorageIfAvailable { $0.contains(UInt8(ascii: "_")) }
-            self = isDisguised ?? name.utf8.contains(UInt8(ascii: "_")) ? .disguised : known
-        } else {
-            self = .endToEnd
-        }
+        self = known != .endToEnd && name.contains(UInt8(ascii: "_")) ? .disguised : known
     }
 
     /// The first letter spares most fields the comparison.
-    private static func known(_ name: String) -> FieldKind {
-        switch (name.utf8.count, name.utf8.first.map(HTTPText.lowercased)) {
+    private static func known(_ name: some RandomAccessCollection<UInt8>) -> FieldKind {
+        switch (name.count, name.first.map(HTTPText.lowercased)) {
         case (2, UInt8(ascii: "t")): name.isFolded("te") ? .hopByHop : .endToEnd
         case (4, UInt8(ascii: "h")): name.isFolded("host") ? .host : .endToEnd
         // Not a field of HTTP; CGI programs find it as HTTP_PROXY and send their own requests there.

@@ -35,10 +35,10 @@ package enum HTTPText {
 
 /// Walks over bytes that lie in one piece, as those of nearly every string do: much faster than over the string.
 extension Collection<UInt8> {
-    fileprivate var areToken: Bool { !self.isEmpty && self.allSatisfy(HTTPText.isTokenByte) }
+    var areToken: Bool { !self.isEmpty && self.allSatisfy(HTTPText.isTokenByte) }
 
     // Without branches, so that many bytes are looked at at once.
-    fileprivate var areValue: Bool {
+    var areValue: Bool {
         var bad: UInt8 = 0
         for byte in self { bad |= (byte < 0x20 ? 1 : 0) & (byte == 0x09 ? 0 : 1) | (byte == 0x7F ? 1 : 0) }
         return bad == 0
@@ -48,6 +48,23 @@ extension Collection<UInt8> {
         var bad: UInt8 = self.isEmpty ? 1 : 0
         for byte in self { bad |= (byte <= 0x20 ? 1 : 0) | (byte == 0x7F ? 1 : 0) }
         return bad == 0
+    }
+}
+
+extension RandomAccessCollection<UInt8> {
+    /// Whether these are the bytes of `name`, whatever the case of its letters.
+    ///
+    /// - Parameter name: In small letters.
+    func isName(_ name: String) -> Bool {
+        self.count == name.utf8.count && zip(self, name.utf8).allSatisfy { HTTPText.lowercased($0) == $1 }
+    }
+
+    /// `isName`, with `_` as good as `-`.
+    func isFolded(_ name: String) -> Bool {
+        self.count == name.utf8.count
+            && zip(self, name.utf8).allSatisfy {
+                HTTPText.lowercased($0) == $1 || $0 == UInt8(ascii: "_") && $1 == UInt8(ascii: "-")
+            }
     }
 }
 

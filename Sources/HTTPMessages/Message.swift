@@ -26,10 +26,14 @@ package struct RequestMessage: Equatable, Sendable {
     package var target: String
     /// The first is Host. Without fields of the connection (RFC 9110 §7.6.1), Content-Length and Transfer-Encoding; with Connection
     /// and Upgrade only when the request asks for one.
-    package var fields: HTTPHeaders
+    package var fields: HTTPHeaders {
+        get { self.fieldList.headers }
+        set { self.fieldList = MessageFields(newValue) }
+    }
     package var body: BodyLength
     /// Whether Connection and Upgrade are meant: after a 101 the body records of both directions carry the other protocol.
     package var asksForUpgrade: Bool
+    var fieldList: MessageFields
 
     package init(
         visitor: Endpoint? = nil, scheme: String, id: String, method: String, target: String, fields: HTTPHeaders,
@@ -40,10 +44,13 @@ package struct RequestMessage: Equatable, Sendable {
         self.id = id
         self.method = method
         self.target = target
-        self.fields = fields
+        self.fieldList = MessageFields(fields)
         self.body = body
         self.asksForUpgrade = asksForUpgrade
     }
+
+    /// Bytes of the fields' names and values, and a little more.
+    package var fieldBytes: Int { self.fieldList.byteCount }
 }
 
 /// The head of a response, as it travels from the client to the server: without what belonged to the service's connection.
@@ -51,10 +58,14 @@ package struct ResponseMessage: Equatable, Sendable {
     /// 1xx other than 101 are followed by another.
     package var status: UInt16
     package var reason: String
-    package var fields: HTTPHeaders
+    package var fields: HTTPHeaders {
+        get { self.fieldList.headers }
+        set { self.fieldList = MessageFields(newValue) }
+    }
     package var body: BodyLength
     /// Why the client answers in the service's place; `nil`: the service does.
     package var failure: Failure?
+    var fieldList: MessageFields
 
     /// What is wrong with the service.
     package enum Failure: UInt64, Sendable {
@@ -72,10 +83,13 @@ package struct ResponseMessage: Equatable, Sendable {
     ) {
         self.status = status
         self.reason = reason
-        self.fields = fields
+        self.fieldList = MessageFields(fields)
         self.body = body
         self.failure = failure
     }
+
+    /// Bytes of the fields' names and values, and a little more.
+    package var fieldBytes: Int { self.fieldList.byteCount }
 }
 
 /// One piece of what a stream of an HTTP tunnel carries. In each direction, again and again:

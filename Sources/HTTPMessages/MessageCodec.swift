@@ -187,8 +187,7 @@ package struct MessageDecoder: Sendable {
             self.state = left == part.readableBytes ? .body : .bodyRecord(left - part.readableBytes)
             return .body(part)
         }
-        var ahead = self.bytes
-        guard let type = ahead.readInteger(as: UInt8.self), let length = ahead.readVarint() else { return nil }
+        guard let (type, length, before) = try self.bytes.readRecord({ reader throws(MalformedRecord) in reader.start() }) else { return nil }
         try self.check(type)
         if type == RecordType.body {
             guard length > 0, let count = Int(exactly: length) else { throw MalformedRecord("a body record of \(length) bytes") }
@@ -197,15 +196,18 @@ package struct MessageDecoder: Sendable {
                 self.bodyLeft = left - length
             }
             self.bodyHasBegun = true
-            self.bytes = ahead
+            self.bytes.moveReaderIndex(forwardBy: before)
             self.state = .bodyRecord(count)
             return try self.take()
         }
         guard length <= MessageLimits.headRecordBytes else { throw MalformedRecord("a record of \(length) bytes that has to be held whole") }
-        guard var payload = ahead.readSlice(length: Int(length)) else { return nil }
-        self.bytes = ahead
-        let record = try Self.record(type, &payload)
-        guard payload.readableBytes == 0 else { throw MalformedRecord("\(payload.readableBytes) bytes behind a record") }
+        guard let payload = self.bytes.getSlice(at: self.bytes.readerIndex + before, length: Int(length)) else { return nil }
+        self.bytes.moveReaderIndex(forwardBy: before + Int(length))
+        let record = try payload.readRecord { reader throws(MalformedRecord) in
+            let record = try Self.record(type, &reader, of: payload)
+            guard reader.left == 0 else { throw MalformedRecord("\(reader.left) bytes behind a record") }
+            return record
+        }
         switch record {
         case .request(let head): self.expectBody(head.body, isUpgrade: head.asksForUpgrade)
         case .response(let head):
@@ -240,88 +242,115 @@ package struct MessageDecoder: Sendable {
         }
     }
 
-    private static func record(_ type: UInt8, _ payload: inout ByteBuffer) throws(MalformedRecord) -> MessageRecord {
+    private static func record(
+        _ type: UInt8, _ reader: inout RecordReader, of payload: ByteBuffer
+    ) throws(MalformedRecord) -> MessageRecord {
         switch type {
-        case RecordType.request: .request(try Self.request(&payload))
-        case RecordType.response: .response(try Self.response(&payload))
-        default: .end(try payload.readFields { FieldKind.mayTrail($0) })
+        case RecordType.request: .request(try Self.request(&reader, of: payload))
+        case RecordType.response: .response(try Self.response(&reader, of: payload))
+        default: .end(try Self.trailers(&reader))
         }
     }
 
-    private static func request(_ payload: inout ByteBuffer) throws(MalformedRecord) -> RequestMessage {
-        guard let flags = payload.readInteger(as: UInt8.self) else { throw MalformedRecord("a request that is too short") }
-        let body = try payload.readBodyLength(flags)
-        let visitor = try payload.readVisitor()
-        let id = try payload.readText()
-        let method = try payload.readText()
-        let target = try payload.readText()
+    private static func request(_ reader: inout RecordReader, of payload: ByteBuffer) throws(MalformedRecord) -> RequestMessage {
+        guard let flags = reader.integer(UInt8.self) else { throw MalformedRecord("a request that is too short") }
+        let body = try reader.bodyLength(flags)
+        let visitor = try reader.visitor()
+        let id = try reader.text()
+        let method = try reader.text()
+        let target = try reader.text()
         guard HTTPText.isToken(method), HTTPText.isTarget(target), HTTPText.isToken(id) else {
             throw MalformedRecord("a request line that cannot be written")
         }
         let asksForUpgrade = flags & Flag.asksForUpgrade != 0
-        var hosts = 0
-        let fields = try payload.readFields { name in
-            switch FieldKind(name) {
+        var message = RequestMessage(
+            visitor: visitor, scheme: flags & Flag.isSecure != 0 ? "https" : "http", id: id, method: method, target: target,
+            fields: [:], body: body, asksForUpgrade: asksForUpgrade)
+        var (hosts, isFirst, hostIsFirst) = (0, true, false)
+        let start = reader.position
+        try reader.checkFields { kind in
+            defer { isFirst = false }
+            switch kind {
             case .endToEnd: return true
             case .host:
                 hosts += 1
+                hostIsFirst = isFirst
                 return true
             case .connection, .upgrade: return asksForUpgrade
             case .contentLength, .transferEncoding, .expect, .hopByHop, .disguised: return false
             }
         }
-        guard hosts == 1, fields.first?.name.isName("host") == true else {
+        guard hosts == 1, hostIsFirst else {
             throw MalformedRecord("a request whose first field, and no other, is not Host")
         }
-        return RequestMessage(
-            visitor: visitor, scheme: flags & Flag.isSecure != 0 ? "https" : "http", id: id, method: method, target: target,
-            fields: fields, body: body, asksForUpgrade: asksForUpgrade)
+        // A copy: who keeps a request must not keep all that was read with it.
+        message.fieldList = MessageFields(checked: ByteBuffer(bytes: payload.readableBytesView[(payload.readerIndex + start)...]))
+        return message
     }
 
-    private static func response(_ payload: inout ByteBuffer) throws(MalformedRecord) -> ResponseMessage {
-        guard let flags = payload.readInteger(as: UInt8.self) else { throw MalformedRecord("a response that is too short") }
-        let body = try payload.readBodyLength(flags)
-        guard let failure = payload.readVarint(), let status = payload.readInteger(as: UInt16.self), 100...599 ~= status else {
+    private static func response(_ reader: inout RecordReader, of payload: ByteBuffer) throws(MalformedRecord) -> ResponseMessage {
+        guard let flags = reader.integer(UInt8.self) else { throw MalformedRecord("a response that is too short") }
+        let body = try reader.bodyLength(flags)
+        guard let failure = reader.varint(), let status = reader.integer(UInt16.self), 100...599 ~= status else {
             throw MalformedRecord("a response without a status")
         }
-        let reason = try payload.readText()
+        let reason = try reader.text()
         guard HTTPText.isValue(reason) else { throw MalformedRecord("a status line that cannot be written") }
-        let fields = try payload.readFields { name in
-            switch FieldKind(name) {
+        var message = ResponseMessage(status: status, reason: reason, body: body, failure: ResponseMessage.Failure(rawValue: failure))
+        var fields = payload
+        fields.moveReaderIndex(forwardBy: reader.position)
+        try reader.checkFields { kind in
+            switch kind {
             case .endToEnd, .host: true
             case .connection, .upgrade: status == 101
             case .contentLength, .transferEncoding, .expect, .hopByHop, .disguised: false
             }
         }
-        return ResponseMessage(
-            status: status, reason: reason, fields: fields, body: body,
-            failure: ResponseMessage.Failure(rawValue: failure))
+        message.fieldList = MessageFields(checked: fields)
+        return message
     }
+
+    private static func trailers(_ reader: inout RecordReader) throws(MalformedRecord) -> HTTPHeaders {
+        var trailers: [(String, String)] = []
+        _ = try reader.fields { name, value throws(MalformedRecord) in
+            try RecordReader.check(name, value)
+            let name = String(decoding: name, as: UTF8.self)
+            guard FieldKind.mayTrail(name) else { throw RecordReader.misplaced(name) }
+            trailers.append((name, String(decoding: value, as: UTF8.self)))
+        }
+        return trailers.isEmpty ? Self.noTrailers : HTTPHeaders(trailers)
+    }
+
+    private static let noTrailers = HTTPHeaders()
 }
 
-extension ByteBuffer {
-    fileprivate mutating func readBodyLength(_ flags: UInt8) throws(MalformedRecord) -> BodyLength {
+extension RecordReader {
+    /// The type of a record, its length, and the bytes before its payload; `nil` before all of that has come.
+    fileprivate mutating func start() -> (type: UInt8, length: UInt64, before: Int)? {
+        guard let type = self.integer(UInt8.self), let length = self.varint() else { return nil }
+        return (type, length, self.position)
+    }
+
+    fileprivate mutating func bodyLength(_ flags: UInt8) throws(MalformedRecord) -> BodyLength {
         switch flags & Flag.lengthMask {
         case 0: return .none
         case 1:
-            guard let count = self.readVarint() else { throw MalformedRecord("a head that is too short") }
+            guard let count = self.varint() else { throw MalformedRecord("a head that is too short") }
             return .bytes(count)
         case 2: return .unknown
         default: throw MalformedRecord("a body of no known kind")
         }
     }
 
-    fileprivate mutating func readVisitor() throws(MalformedRecord) -> Endpoint? {
-        switch self.readInteger(as: UInt8.self) {
+    fileprivate mutating func visitor() throws(MalformedRecord) -> Endpoint? {
+        switch self.integer(UInt8.self) {
         case 0: return nil
         case 6:
-            if let bits = self.readInteger(as: UInt32.self), let port = self.readInteger(as: UInt16.self) {
+            if let bits = self.integer(UInt32.self), let port = self.integer(UInt16.self) {
                 return Endpoint(.v4(bits), port: port)
             }
         case 18:
-            if let high = self.readInteger(as: UInt64.self), let low = self.readInteger(as: UInt64.self),
-                let port = self.readInteger(as: UInt16.self)
-            {
+            if let high = self.integer(UInt64.self), let low = self.integer(UInt64.self), let port = self.integer(UInt16.self) {
                 return Endpoint(.v6(Opaque16(high: high, low: low)), port: port)
             }
         default: break
@@ -329,27 +358,19 @@ extension ByteBuffer {
         throw MalformedRecord("a visitor's address that is none")
     }
 
-    fileprivate mutating func readText() throws(MalformedRecord) -> String {
-        guard let length = self.readVarint(), let count = Int(exactly: length), let text = self.readString(length: count) else {
-            throw MalformedRecord("a text that is too short")
+    /// - Parameter mayBe: Whether a field of this kind has a place here.
+    fileprivate mutating func checkFields(_ mayBe: (FieldKind) -> Bool) throws(MalformedRecord) {
+        _ = try self.fields { name, value throws(MalformedRecord) in
+            try Self.check(name, value)
+            guard mayBe(FieldKind(bytes: name)) else { throw Self.misplaced(String(decoding: name, as: UTF8.self)) }
         }
-        return text
     }
 
-    /// - Parameter mayBe: Whether a field of this name has a place here.
-    fileprivate mutating func readFields(_ mayBe: (String) -> Bool) throws(MalformedRecord) -> HTTPHeaders {
-        guard let count = self.readVarint(), count <= MessageLimits.headRecordFields else {
-            throw MalformedRecord("a list of more than \(MessageLimits.headRecordFields) fields")
-        }
-        var fields: [(String, String)] = []
-        fields.reserveCapacity(Int(count))
-        for _ in 0..<count {
-            let name = try self.readText()
-            let value = try self.readText()
-            guard HTTPText.isToken(name), HTTPText.isValue(value) else { throw MalformedRecord("a field that cannot be written") }
-            guard mayBe(name) else { throw MalformedRecord("a field \(name), which says something of the connection") }
-            fields.append((name, value))
-        }
-        return HTTPHeaders(fields)
+    fileprivate static func check(_ name: some Collection<UInt8>, _ value: some Collection<UInt8>) throws(MalformedRecord) {
+        guard name.areToken, value.areValue else { throw MalformedRecord("a field that cannot be written") }
+    }
+
+    fileprivate static func misplaced(_ name: String) -> MalformedRecord {
+        MalformedRecord("a field \(name), which says something of the connection")
     }
 }

@@ -34,7 +34,7 @@ extension ByteBuffer {
     package mutating func writeRequestHead(_ message: RequestMessage, keepsAlive: Bool = true) {
         let method = HTTPText.isToken(message.method) ? message.method : "GET"
         let target = HTTPText.isTarget(message.target) ? message.target : "/"
-        let lines = message.fields.lines
+        let lines = message.fieldList.lines
         self.writeTexts(room: method.utf8.count + target.utf8.count + lines.bytes + TextWriter.framingBytes) { text in
             text.write(method)
             text.write(0x20)
@@ -64,10 +64,11 @@ extension ByteBuffer {
     /// - Parameters:
     ///   - method: Of the request.
     ///   - keepsAlive: Whether the visitor and we wish to go on.
+    ///   - id: For X-Request-Id, unless the response has one.
     /// - Returns: How to write what follows.
     @discardableResult
     package mutating func writeResponseHead(
-        _ message: ResponseMessage, toMethod method: String, toHTTP10 isHTTP10: Bool, keepsAlive: Bool
+        _ message: ResponseMessage, toMethod method: String, toHTTP10 isHTTP10: Bool, keepsAlive: Bool, id: String? = nil
     ) -> WrittenResponse {
         var keepsAlive = keepsAlive
         var length: UInt64?
@@ -92,14 +93,20 @@ extension ByteBuffer {
             }
         }
         let reason = message.reason.asValue
-        let lines = message.fields.lines
-        self.writeTexts(room: reason.utf8.count + lines.bytes + TextWriter.framingBytes) { text in
+        let lines = message.fieldList.lines
+        let id = id.flatMap { HTTPText.isToken($0) && !message.fieldList.contains("x-request-id") ? $0 : nil }
+        self.writeTexts(room: reason.utf8.count + lines.bytes + (id?.utf8.count ?? 0) + TextWriter.framingBytes) { text in
             text.write("HTTP/1.1 ")
             text.write(number: UInt64(message.status))
             text.write(0x20)
             text.write(reason)
             text.writeLineEnd()
             text.write(lines)
+            if let id {
+                text.write("X-Request-Id: ")
+                text.write(id)
+                text.writeLineEnd()
+            }
             if let length { text.write(contentLength: length) }
             if framing == .chunked { text.write("Transfer-Encoding: chunked\r\n") }
             if message.status >= 200 {
@@ -130,7 +137,7 @@ extension ByteBuffer {
     /// The end of a chunked body, and the fields of its trailer section. Those that a trailer must not have are left out
     /// (RFC 9110 §6.5.1): whoever merges it into the head would take them for the message's own.
     package mutating func writeLastChunk(trailers: HTTPHeaders = HTTPHeaders()) {
-        let lines = (trailers.isEmpty ? trailers : trailers.fitForTrailers).lines
+        let lines = MessageFields(trailers.isEmpty ? trailers : trailers.fitForTrailers).lines
         self.writeTexts(room: lines.bytes + TextWriter.framingBytes) { text in
             text.write("0\r\n")
             text.write(lines)
@@ -141,48 +148,15 @@ extension ByteBuffer {
     private mutating func writeLineEnd() { self.writeInteger(UInt16(0x0D0A)) }
 }
 
-/// Fields as they may be written: names that are tokens, values without control characters.
-private struct FieldLines {
-    let fields: HTTPHeaders
-    /// What their lines take at most, ends and all.
-    let bytes: Int
-
-    init(_ fields: HTTPHeaders) {
-        // A colon and a blank between name and value, CR LF behind them.
-        var (bytes, isSound) = (4 * fields.count, true)
-        for (name, value) in fields {
-            bytes += name.utf8.count + value.utf8.count
-            isSound = isSound && HTTPText.isToken(name) && HTTPText.isValue(value)
-        }
-        self.bytes = bytes
-        // Nearly always as they are. What is mended is no longer than it was.
-        self.fields = isSound ? fields : HTTPHeaders(fields.filter { HTTPText.isToken($0.name) }.map { ($0.name, $0.value.asValue) })
-    }
-}
-
 extension TextWriter {
     /// What a head has beside its fields, its target and its reason, rounded up: version, status, lengths, Connection.
     fileprivate static let framingBytes = 160
-
-    fileprivate mutating func write(_ lines: FieldLines) {
-        for (name, value) in lines.fields {
-            self.write(name)
-            self.write(UInt8(ascii: ":"))
-            self.write(0x20)
-            self.write(value)
-            self.writeLineEnd()
-        }
-    }
 
     fileprivate mutating func write(contentLength: UInt64) {
         self.write("Content-Length: ")
         self.write(number: contentLength)
         self.writeLineEnd()
     }
-}
-
-extension HTTPHeaders {
-    fileprivate var lines: FieldLines { FieldLines(self) }
 }
 
 extension HTTPHeaders {

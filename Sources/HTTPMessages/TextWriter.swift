@@ -26,6 +26,12 @@ struct TextWriter {
         self.count += length
     }
 
+    mutating func write(_ bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count <= self.room.count - self.count, "a text of \(bytes.count) bytes where there is no room for it")
+        UnsafeMutableRawBufferPointer(rebasing: self.room[self.count...]).copyMemory(from: bytes)
+        self.count += bytes.count
+    }
+
     mutating func write(_ byte: UInt8) {
         precondition(self.count < self.room.count, "a byte where there is no room for it")
         self.room[self.count] = byte

@@ -293,13 +293,11 @@ final class VisitorExchange: ResponseReader {
 
     @discardableResult
     private func write(_ head: ResponseMessage) -> WrittenResponse {
-        var head = head
-        head.fields.removeFraming(exceptUpgrade: head.status == 101)
         self.out.reserveCapacity(minimumWritableBytes: Self.headBytes)
-        if head.status >= 200, !head.fields.contains(name: "X-Request-Id") { head.fields.add(name: "X-Request-Id", value: self.message.id) }
         return self.out.writeResponseHead(
             head, toMethod: self.request.method, toHTTP10: self.request.isHTTP10,
-            keepsAlive: self.keepsAlive && self.isRequestWhole && self.connection.mayGoOn)
+            keepsAlive: self.keepsAlive && self.isRequestWhole && self.connection.mayGoOn,
+            id: head.status >= 200 ? self.message.id : nil)
     }
 
     private func write(_ bytes: ByteBuffer) {

@@ -1,0 +1,112 @@
+internal import struct NIOCore.ByteBuffer
+internal import struct NIOHTTP1.HTTPHeaders
+
+/// The fields of a message: a list, or the bytes of the record they came in. Most messages are only passed on, so these are taken
+/// apart for who asks, and not before.
+struct MessageFields: Equatable, Sendable {
+    private enum Storage {
+        case list(HTTPHeaders)
+        /// A checked list of fields as a record has it.
+        case record(ByteBuffer)
+    }
+
+    private var storage: Storage
+
+    init(_ headers: HTTPHeaders) {
+        self.storage = .list(headers)
+    }
+
+    /// - Parameter record: The list as it stands in a record, its count before it. Names are tokens, and values have no control
+    ///   characters.
+    init(checked record: ByteBuffer) {
+        self.storage = .record(record)
+    }
+
+    var headers: HTTPHeaders {
+        switch self.storage {
+        case .list(let headers): return headers
+        case .record(let record):
+            var fields: [(String, String)] = []
+            Self.forEach(in: record) { fields.append((String(decoding: $0, as: UTF8.self), String(decoding: $1, as: UTF8.self))) }
+            return HTTPHeaders(fields)
+        }
+    }
+
+    /// Bytes of names and values, and a little more.
+    var byteCount: Int {
+        switch self.storage {
+        case .list(let headers): headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+        case .record(let record): record.readableBytes
+        }
+    }
+
+    /// - Parameter name: In small letters.
+    func contains(_ name: String) -> Bool {
+        switch self.storage {
+        case .list(let headers): return headers.contains { $0.name.isName(name) }
+        case .record(let record):
+            var isFound = false
+            Self.forEach(in: record) { found, _ in isFound = isFound || found.isName(name) }
+            return isFound
+        }
+    }
+
+    static func == (one: MessageFields, other: MessageFields) -> Bool { one.headers == other.headers }
+
+    /// How they are written into a head: names that are tokens, values without control characters.
+    var lines: Lines {
+        switch self.storage {
+        // Each has two lengths and a letter there at least, and four other bytes here in place of the lengths.
+        case .record(let record): return Lines(fields: self, bytes: 2 * record.readableBytes)
+        case .list(let headers):
+            // A colon and a blank between name and value, CR LF behind them.
+            var (bytes, isSound) = (4 * headers.count, true)
+            for (name, value) in headers {
+                bytes += name.utf8.count + value.utf8.count
+                isSound = isSound && HTTPText.isToken(name) && HTTPText.isValue(value)
+            }
+            // Nearly always as they are. What is mended is no longer than it was.
+            let sound = isSound ? headers : HTTPHeaders(headers.filter { HTTPText.isToken($0.name) }.map { ($0.name, $0.value.asValue) })
+            return Lines(fields: MessageFields(sound), bytes: bytes)
+        }
+    }
+
+    struct Lines {
+        fileprivate let fields: MessageFields
+        /// What they take at most, ends and all.
+        let bytes: Int
+    }
+
+    private static func forEach(in record: ByteBuffer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
+        // They have been read before.
+        _ = try? record.readRecord { reader throws(MalformedRecord) in try reader.fields { body($0, $1) } }
+    }
+
+    fileprivate func write(to text: inout TextWriter) {
+        switch self.storage {
+        case .list(let headers):
+            for (name, value) in headers {
+                text.write(name)
+                text.writeColon()
+                text.write(value)
+                text.writeLineEnd()
+            }
+        case .record(let record):
+            Self.forEach(in: record) { name, value in
+                text.write(name)
+                text.writeColon()
+                text.write(value)
+                text.writeLineEnd()
+            }
+        }
+    }
+}
+
+extension TextWriter {
+    mutating func write(_ lines: MessageFields.Lines) { lines.fields.write(to: &self) }
+
+    fileprivate mutating func writeColon() {
+        self.write(UInt8(ascii: ":"))
+        self.write(0x20)
+    }
+}
