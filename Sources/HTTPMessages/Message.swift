@@ -49,8 +49,8 @@ package struct RequestMessage: Equatable, Sendable {
         self.asksForUpgrade = asksForUpgrade
     }
 
-    /// Bytes of the fields' names and values, and a little more.
-    package var fieldBytes: Int { self.fieldList.byteCount }
+    /// What keeping the fields takes, in bytes, rounded up.
+    package var fieldBytesKept: Int { self.fieldList.bytesKept }
 }
 
 /// The head of a response, as it travels from the client to the server: without what belonged to the service's connection.
@@ -88,8 +88,8 @@ package struct ResponseMessage: Equatable, Sendable {
         self.failure = failure
     }
 
-    /// Bytes of the fields' names and values, and a little more.
-    package var fieldBytes: Int { self.fieldList.byteCount }
+    /// What keeping the fields takes, in bytes, rounded up.
+    package var fieldBytesKept: Int { self.fieldList.bytesKept }
 }
 
 /// One piece of what a stream of an HTTP tunnel carries. In each direction, again and again:

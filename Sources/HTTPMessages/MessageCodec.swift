@@ -284,7 +284,11 @@ package struct MessageDecoder: Sendable {
             throw MalformedRecord("a request whose first field, and no other, is not Host")
         }
         // A copy: who keeps a request must not keep all that was read with it.
-        message.fieldList = MessageFields(checked: ByteBuffer(bytes: payload.readableBytesView[(payload.readerIndex + start)...]))
+        let length = reader.position - start
+        var fields = ByteBuffer()
+        fields.reserveCapacity(length)
+        fields.writeImmutableBuffer(payload.getSlice(at: payload.readerIndex + start, length: length) ?? ByteBuffer())
+        message.fieldList = MessageFields(checked: fields)
         return message
     }
 

@@ -32,11 +32,12 @@ struct MessageFields: Equatable, Sendable {
         }
     }
 
-    /// Bytes of names and values, and a little more.
-    var byteCount: Int {
-        switch self.storage {
-        case .list(let headers): headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
-        case .record(let record): record.readableBytes
+    /// What keeping them takes, in bytes, rounded up: texts of more than 15 bytes have 32 bytes of their own.
+    var bytesKept: Int {
+        func kept(_ text: String) -> Int { MemoryLayout<String>.stride + (text.utf8.count > 15 ? text.utf8.count + 32 : 0) }
+        return switch self.storage {
+        case .list(let headers): headers.reduce(32) { $0 + kept($1.name) + kept($1.value) }
+        case .record(let record): record.storageCapacity + 64
         }
     }
 

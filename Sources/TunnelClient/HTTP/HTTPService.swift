@@ -60,10 +60,11 @@ final class HTTPService {
 
     /// What the service sees of a request.
     func prepare(_ request: inout RequestMessage) {
-        self.host.apply(to: &request.fields, service: self.authority)
+        // Fields that nobody touches stay as they came.
+        if self.host != .preserve { self.host.apply(to: &request.fields, service: self.authority) }
         // The password is the tunnel's, and not for the service.
         if self.asksForCredentials { request.fields.remove(name: "Authorization") }
-        self.requestEdits.apply(to: &request.fields)
+        if !self.requestEdits.isEmpty { self.requestEdits.apply(to: &request.fields) }
     }
 
     /// Performs a request of ours as if it had come through the tunnel.

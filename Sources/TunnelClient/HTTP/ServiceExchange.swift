@@ -252,7 +252,7 @@ final class ServiceExchange: ServiceConnectionUser {
             guard judged.status != 100 else { return }
             return self.pending.writeRecord(response)
         }
-        self.service.responseEdits.apply(to: &response.fields)
+        if !self.service.responseEdits.isEmpty { self.service.responseEdits.apply(to: &response.fields) }
         self.status = judged.status
         self.isAnswered = true
         self.keepsAlive = judged.keepsAlive

@@ -1,7 +1,6 @@
 internal import HTTPMessages
 internal import NIOConcurrencyHelpers
 internal import NIOCore
-internal import NIOHTTP1
 package import TunnelProtocol
 
 /// The last exchanges of the client's HTTP tunnels, each with the beginnings of its bodies.
@@ -181,17 +180,11 @@ extension Exchange {
     /// What keeping it takes, rounded up: buffers with their unused room, texts of more than 15 bytes with 32 bytes of their own.
     fileprivate var bytesKept: Int {
         self.requestBody.beginning.capacity + self.responseBody.beginning.capacity
-            + self.request.target.bytesKept + self.url.bytesKept + self.request.fields.bytesKept
-            + (self.response?.fields.bytesKept ?? 0) + MemoryLayout<Exchange>.stride
+            + self.request.target.bytesKept + self.url.bytesKept + self.request.fieldBytesKept
+            + (self.response?.fieldBytesKept ?? 0) + MemoryLayout<Exchange>.stride
     }
 }
 
 extension String {
     fileprivate var bytesKept: Int { self.utf8.count > 15 ? self.utf8.count + 32 : 0 }
-}
-
-extension HTTPHeaders {
-    fileprivate var bytesKept: Int {
-        self.reduce(32) { $0 + 2 * MemoryLayout<String>.stride + $1.name.bytesKept + $1.value.bytesKept }
-    }
 }
