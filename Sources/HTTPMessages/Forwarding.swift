@@ -102,12 +102,18 @@ extension HTTPHeaders {
         }
         kept.append(("X-Forwarded-Proto", proto.isEmpty ? scheme : proto.joined(separator: ", ")))
         kept.append(("X-Forwarded-Host", forwardedHost.isEmpty ? host : forwardedHost.joined(separator: ", ")))
-        let hop = ";host=" + Forwarding.value(host) + ";proto=" + scheme
+        func hop(_ address: Endpoint.Address, _ text: String) -> String {
+            // In one piece: it is made for every request.
+            var hop = ""
+            hop.reserveCapacity(text.utf8.count + host.utf8.count + 32)
+            for part in ["for=", Forwarding.node(address, text), ";host=", Forwarding.value(host), ";proto=", scheme] { hop += part }
+            return hop
+        }
         if isBelieved {
-            let before = forwarded.isEmpty ? "for=" + Forwarding.node(origin.address, from) + hop : forwarded.joined(separator: ", ")
+            let before = forwarded.isEmpty ? hop(origin.address, from) : forwarded.joined(separator: ", ")
             kept.append(("Forwarded", before + ", for=" + Forwarding.node(peer.address, through)))
         } else {
-            kept.append(("Forwarded", "for=" + Forwarding.node(peer.address, through) + hop))
+            kept.append(("Forwarded", hop(peer.address, through)))
         }
         kept.append(("X-Real-IP", from))
         let id = ids.count == 1 && Forwarding.isID(ids[0]) ? ids[0] : id

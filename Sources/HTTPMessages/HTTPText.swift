@@ -55,16 +55,16 @@ extension RandomAccessCollection<UInt8> {
     /// Whether these are the bytes of `name`, whatever the case of its letters.
     ///
     /// - Parameter name: In small letters.
-    func isName(_ name: String) -> Bool {
-        self.count == name.utf8.count && zip(self, name.utf8).allSatisfy { HTTPText.lowercased($0) == $1 }
-    }
+    func isName(_ name: StaticString) -> Bool { self.agrees(with: name) { HTTPText.lowercased($0) } }
 
     /// `isName`, with `_` as good as `-`.
-    func isFolded(_ name: String) -> Bool {
-        self.count == name.utf8.count
-            && zip(self, name.utf8).allSatisfy {
-                HTTPText.lowercased($0) == $1 || $0 == UInt8(ascii: "_") && $1 == UInt8(ascii: "-")
-            }
+    func isFolded(_ name: StaticString) -> Bool {
+        self.agrees(with: name) { $0 == UInt8(ascii: "_") ? UInt8(ascii: "-") : HTTPText.lowercased($0) }
+    }
+
+    private func agrees(with name: StaticString, _ folded: (UInt8) -> UInt8) -> Bool {
+        guard self.count == name.utf8CodeUnitCount else { return false }
+        return name.withUTF8Buffer { zip(self, $0).allSatisfy { folded($0) == $1 } }
     }
 }
 

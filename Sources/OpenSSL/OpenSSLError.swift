@@ -25,6 +25,12 @@ struct OpenSSLError: Error, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Empties the queue, before a call whose failure is to be read from it. Nearly always it is empty, which is quicker to see than to
+    /// bring about.
+    static func forget() {
+        if ERR_peek_error() != 0 { ERR_clear_error() }
+    }
+
     /// The cause, if the queue told one.
     var cause: Entry? { self.entries.first }
 

@@ -92,7 +92,7 @@ package final class TLSConnection {
     /// Begins the handshake. A client's first message lies in `outbound` afterwards; a server has nothing to say yet.
     package func start() throws(TLSFailure) {
         try self.throwEarlierFailure()
-        ERR_clear_error()
+        OpenSSLError.forget()
         let result = SSL_do_handshake(self.ssl)
         if result != 1, let failure = self.failure(after: result) { throw failure }
         self.noteHandshake()
@@ -131,7 +131,7 @@ package final class TLSConnection {
         self.replaceKeyIfWorn(records)
         self.outbound.reserveCapacity(minimumWritableBytes: plaintext.count + records * Self.recordOverhead)
 
-        ERR_clear_error()
+        OpenSSLError.forget()
         var written = 0
         let result = SSL_write_ex(self.ssl, plaintext.baseAddress, plaintext.count, &written)
         guard result == 1 else {
@@ -199,7 +199,7 @@ package final class TLSConnection {
             // One call decrypts one record at most, straight into the caller's buffer.
             let count = plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: min(Self.recordSize, remaining)) {
                 var count = 0
-                ERR_clear_error()
+                OpenSSLError.forget()
                 result = SSL_read_ex(self.ssl, $0.baseAddress, min($0.count, remaining), &count)
                 return result == 1 ? count : 0
             }
