@@ -19,7 +19,7 @@ package struct JSONObject: Sendable {
 
     package var line: String { "{\(self.members.joined(separator: ","))}" }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,13 +1,14 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Values that come faster than lines of text are to be written: they are rendered on a thread of their own, and what came within a
-/// moment is written at once. The order is kept; whoever adds never waits.
+/// Lines that come faster than they are to be written one by one: what came within a moment is handed to the sink at once. The order
+/// is kept; whoever adds never waits for whoever reads.
 ///
-/// At most `capacity` values wait; further ones are dropped, and the next batch says how many.
-package final class LineBatch<Value: Sendable>: Sendable {
+/// At most `capacity` lines wait; further ones are dropped, and the next batch says how many.
+package final class LineBatch: Sendable {
     private struct Waiting {
-        var values: [Value] = []
+        var text = LineText()
+        var lines = 0
         var dropped = 0
         var isScheduled = false
     }
@@ -15,60 +16,52 @@ package final class LineBatch<Value: Sendable>: Sendable {
     private let sink: OutputSink
     private let queue = DispatchQueue(label: "lines")
     private let waiting = Mutex(Waiting())
-    private let render: @Sendable (Value, inout String) -> Void
-    private let renderDropped: @Sendable (Int, inout String) -> Void
+    private let writeDropped: @Sendable (Int, inout LineText) -> Void
 
     /// A fifth of a second of what a busy client sees; a megabyte or two of text.
-    private let capacity = 8_192
+    private static let capacity = 8_192
     /// Short enough to look immediate.
-    private let moment = DispatchTimeInterval.milliseconds(50)
+    private static let moment = DispatchTimeInterval.milliseconds(50)
 
     /// - Parameters:
-    ///   - render: Appends a value's line, without its end.
-    ///   - dropped: Appends a line that says so of so many values.
-    package init(
-        to sink: OutputSink, render: @escaping @Sendable (Value, inout String) -> Void,
-        dropped: @escaping @Sendable (Int, inout String) -> Void
-    ) {
+    ///   - dropped: Writes a line that says so of so many lines.
+    package init(to sink: OutputSink, dropped: @escaping @Sendable (Int, inout LineText) -> Void) {
         self.sink = sink
-        self.render = render
-        self.renderDropped = dropped
+        self.writeDropped = dropped
     }
 
-    package func add(_ value: Value) {
+    /// - Parameter write: Writes one line, without its end; called at once, unless it is one too many. Writing it takes less than
+    ///   keeping what it says for another thread.
+    package func add(_ write: @Sendable (inout LineText) -> Void) {
         let isFirst = self.waiting.withLock { waiting in
-            guard waiting.values.count < self.capacity else {
+            guard waiting.lines < Self.capacity else {
                 waiting.dropped += 1
                 return false
             }
-            waiting.values.append(value)
+            if waiting.lines > 0 { waiting.text.write(UInt8(ascii: "\n")) }
+            waiting.lines += 1
+            write(&waiting.text)
             defer { waiting.isScheduled = true }
             return !waiting.isScheduled
         }
-        if isFirst { self.queue.asyncAfter(deadline: .now() + self.moment) { self.write() } }
+        if isFirst { self.queue.asyncAfter(deadline: .now() + Self.moment) { self.hand() } }
     }
 
     /// What waits is handed to the sink.
     package func flush() {
-        self.queue.sync { self.write() }
+        self.queue.sync { self.hand() }
     }
 
-    private func write() {
-        let (values, dropped) = self.waiting.withLock { waiting in
-            defer { waiting = Waiting() }
-            return (waiting.values, waiting.dropped)
+    private func hand() {
+        let lines: [UInt8]? = self.waiting.withLock { waiting in
+            let isEmpty = waiting.lines == 0
+            if waiting.dropped > 0 {
+                waiting.text.write(UInt8(ascii: "\n"))
+                self.writeDropped(waiting.dropped, &waiting.text)
+            }
+            (waiting.lines, waiting.dropped, waiting.isScheduled) = (0, 0, false)
+            return isEmpty ? nil : waiting.text.take()
         }
-        guard !values.isEmpty else { return }
-        var text = ""
-        text.reserveCapacity(values.count * 96)
-        for value in values {
-            if !text.isEmpty { text += "\n" }
-            self.render(value, &text)
-        }
-        if dropped > 0 {
-            text += "\n"
-            self.renderDropped(dropped, &text)
-        }
-        self.sink.write(line: text)
+        if let lines { self.sink.write(lines: lines) }
     }
 }

@@ -35,7 +35,12 @@ package final class OutputSink: Sendable {
         self.isTerminal = isatty(descriptor) == 1
     }
 
-    package func write(line: String) {
+    package func write(line: String) { self.write(lines: Array(line.utf8)) }
+
+    /// Written at once, and counted as one.
+    ///
+    /// - Parameter lines: In UTF-8, without the end of the last.
+    package func write(lines: [UInt8]) {
         guard self.waiting.load(ordering: .relaxed) < Self.capacity else {
             self.dropped.add(1, ordering: .relaxed)
             return
@@ -43,8 +48,10 @@ package final class OutputSink: Sendable {
         self.waiting.add(1, ordering: .relaxed)
         self.queue.async {
             let dropped = self.dropped.exchange(0, ordering: .relaxed)
-            let notice = dropped > 0 ? "(\(dropped) lines were dropped: nobody read them)\n" : ""
-            self.writeNow(notice + line + "\n", isLast: self.waiting.load(ordering: .relaxed) == 1)
+            var bytes = lines
+            bytes.append(UInt8(ascii: "\n"))
+            if dropped > 0 { bytes.insert(contentsOf: "(\(dropped) lines were dropped: nobody read them)\n".utf8, at: 0) }
+            self.writeNow(bytes, isLast: self.waiting.load(ordering: .relaxed) == 1)
             self.waiting.subtract(1, ordering: .relaxed)
         }
     }
@@ -56,13 +63,16 @@ package final class OutputSink: Sendable {
         _ = written.wait(timeout: .now() + 1)
     }
 
-    private func writeNow(_ text: String, isLast: Bool) {
-        Self.write(Terminal.shared?.above(text, isLast: isLast) ?? text, to: self.descriptor)
-        Terminal.shared?.written()
+    private func writeNow(_ bytes: [UInt8], isLast: Bool) {
+        guard let terminal = Terminal.shared else { return Self.write(bytes, to: self.descriptor) }
+        Self.write(terminal.above(String(decoding: bytes, as: UTF8.self), isLast: isLast), to: self.descriptor)
+        terminal.written()
     }
 
-    static func write(_ text: String, to descriptor: Int32) {
-        var bytes = Array(text.utf8)[...]
+    static func write(_ text: String, to descriptor: Int32) { Self.write(Array(text.utf8), to: descriptor) }
+
+    private static func write(_ all: [UInt8], to descriptor: Int32) {
+        var bytes = all[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Self.system(write: descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }

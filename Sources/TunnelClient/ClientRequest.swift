@@ -24,6 +24,12 @@ public struct ClientRequest: Sendable {
     /// The visitor's address; empty when it is not known.
     public var visitor: String { self.endpoint.map { "\($0.address)" } ?? "" }
 
+    /// The same where it is an address of IPv4, its first number in the highest byte.
+    package var visitorV4: UInt32? {
+        guard case .v4(let bits) = self.endpoint?.address else { return nil }
+        return bits
+    }
+
     package init(
         id: String, started: Int64, method: String, path: String, status: UInt16?, duration: Duration, bytes: UInt64, endpoint: Endpoint?,
         url: String, failure: String?
@@ -38,5 +44,14 @@ public struct ClientRequest: Sendable {
         self.endpoint = endpoint
         self.url = url
         self.failure = failure
+    }
+}
+
+extension String {
+    /// Of a request's target, its path.
+    var withoutQuery: String {
+        let query = self.utf8.withContiguousStorageIfAvailable { $0.firstIndex(of: UInt8(ascii: "?")) }
+        guard case .some(.some(let count)) = query else { return self }
+        return String(decoding: self.utf8.prefix(count), as: UTF8.self)
     }
 }

@@ -414,7 +414,7 @@ final class ClientSession: LinkDelegate {
         for (number, tunnel) in self.tunnels {
             guard let service = tunnel.service else { continue }
             service.whenAnswered = { [weak self] in self?.serviceAnswered(number, $0) }
-            service.whenReported = { [weak self] request in
+            service.whenReported = { [weak self] (request: consuming ClientRequest) in
                 guard let self else { return }
                 self.count { $0.requests += 1 }
                 if self.configuration.logsRequests { self.emit(.request(request)) }

@@ -9,7 +9,8 @@ struct Reporter: Sendable {
     let events: EventStream
     let isJSON: Bool
     let panel: LivePanel<ClientPanel>?
-    private let requests: LineBatch<ClientRequest>
+    private let requests: LineBatch
+    private let form: RequestLog.Form
 
     init(logger: Logger, format: LogFormat, events: EventStream, isJSON: Bool, panel: LivePanel<ClientPanel>?) {
         self.logger = logger
@@ -17,20 +18,12 @@ struct Reporter: Sendable {
         self.isJSON = isJSON
         self.panel = panel
         let sink = isJSON ? OutputSink.standardOutput : OutputSink.standardError
-        let isTerminal = sink.isTerminal && format == .text
-        self.requests = LineBatch(to: sink) { request, text in
-            if isJSON {
-                RequestLog.event(request, into: &text)
-            } else if isTerminal {
-                RequestLog.aligned(request, into: &text)
-            } else {
-                RequestLog.plain(request, format, into: &text)
-            }
-        } dropped: { count, text in
+        self.form = isJSON ? .event : sink.isTerminal && format == .text ? .aligned : .plain(format)
+        self.requests = LineBatch(to: sink) { count, text in
             if isJSON || format == .json {
-                text += EventStream.line("dropped", at: WallClock.milliseconds) { $0.set("requests", count) }
+                text.write(EventStream.line("dropped", at: WallClock.milliseconds) { $0.set("requests", count) })
             } else {
-                text += "(\(count) requests were not listed: there are too many)"
+                text.write("(\(count) requests were not listed: there are too many)")
             }
         }
     }
@@ -39,7 +32,9 @@ struct Reporter: Sendable {
     func flush() { self.requests.flush() }
 
     func report(_ event: ClientEvent) {
-        if case .request(let request) = event { return self.requests.add(request) }
+        if case .request(let request) = event {
+            return self.requests.add { [form] in RequestLog.write(request, form, into: &$0) }
+        }
         self.panel?.update { $0.learn(event, now: .now, date: Timestamp.local()) }
         switch event {
         case .connected(let server):

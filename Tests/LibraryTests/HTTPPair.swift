@@ -42,7 +42,9 @@ final class Notes: ExchangeListener {
 
     var all: [Exchange] { self.notebook.all }
 
-    func changed(_ exchange: Exchange) { self.notebook.add(exchange) }
+    func began(_ exchange: Exchange) -> UInt64 { UInt64(self.notebook.add(exchange)) }
+
+    func ended(_ exchange: Exchange, at place: UInt64) { self.notebook.add(exchange) }
 }
 
 /// An HTTP service that answers each request, as a whole and in one read, with what it is told to.

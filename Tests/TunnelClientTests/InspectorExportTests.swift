@@ -9,9 +9,7 @@ import TunnelProtocol
 @Suite struct InspectorExportTests {
     private func archive(_ exchanges: Exchange..., reveals: Bool = false) throws -> [[String: Any]] {
         let store = InspectorStore()
-        for exchange in exchanges {
-            if exchange.state == .underWay { store.changed(exchange) } else { store.add(exchange) }
-        }
+        for exchange in exchanges { store.add(exchange) }
         let bytes = HARExport.archive(store.entries().reversed(), reveals: reveals)
         let all = try #require(try JSONSerialization.jsonObject(with: Data(bytes.readableBytesView)) as? [String: Any])
         let log = try #require(all["log"] as? [String: Any])
@@ -21,9 +19,8 @@ import TunnelProtocol
     }
 
     @Test func `an archive has every member that HAR 1.2 asks for`() throws {
-        var failed = Exchanges.begun("2", target: "/slow")
-        failed.state = .failed("the visitor left")
-        failed.untilEnd = .seconds(2)
+        let failed = Exchanges.begun("2", target: "/slow")
+            .ended(Exchange.Seen(), failure: "the visitor left", after: .seconds(2))
         let entries = try self.archive(
             Exchanges.whole(
                 "1", method: "POST", target: "/a?x=1&y=caf%C3%A9&z",

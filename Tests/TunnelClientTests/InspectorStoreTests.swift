@@ -21,10 +21,9 @@ import TunnelProtocol
         let store = InspectorStore()
         let long = String(repeating: "x", count: 60_000)
         for number in 0..<700 {
-            var exchange = Exchanges.whole("\(number)", fields: ["X-Long": long])
-            exchange.response?.fields.add(name: "X-Long", value: long + "\(number)")
-            exchange.responseBody.append(ByteBuffer(repeating: 1, count: 20_000))
-            store.add(exchange)
+            let begun = Exchanges.begun("\(number)", fields: ["X-Long": long])
+            store.add(
+                Exchanges.ended(begun, fields: ["X-Long": long + "\(number)"], body: ByteBuffer(repeating: 1, count: 20_000)))
             #expect(store.bytes <= InspectorStore.byteLimit)
         }
         #expect(store.count < 500)
@@ -48,12 +47,67 @@ import TunnelProtocol
     @Test func `what ends after it was forgotten does not come back`() {
         let store = InspectorStore()
         let begun = Exchanges.begun("1")
-        store.changed(begun)
+        let place = store.began(begun)
         store.clear()
-        store.changed(Exchanges.ended(begun))
+        store.ended(Exchanges.ended(begun), at: place)
         #expect(store.count == 0)
         store.add(Exchanges.whole("2"))
         #expect(store.entries().map(\.exchange.request.id) == ["2"])
+        for number in 3..<1_003 { store.add(Exchanges.whole("\(number)")) }
+        let bytes = store.bytes
+        store.ended(Exchanges.ended(begun), at: place)
+        #expect(store.entries().map(\.exchange.request.id) == (503..<1_003).reversed().map(String.init))
+        #expect(store.bytes == bytes)
+    }
+
+    @Test func `what began elsewhere takes nobody's place`() {
+        let store = InspectorStore()
+        let place = store.began(Exchanges.begun("ours"))
+        store.ended(Exchanges.whole("another's"), at: place)
+        store.ended(Exchanges.whole("another's"), at: place + 1)
+        #expect(store.entries().map(\.exchange.request.id) == ["ours"])
+        #expect(store.entries().first?.exchange.state == .underWay)
+    }
+
+    @Test func `of two with the same id the newer one is found`() {
+        let store = InspectorStore()
+        store.add(Exchanges.whole("same", target: "/1"))
+        let second = Exchanges.begun("same", target: "/2")
+        let place = store.began(second)
+        #expect(store.entry("same")?.exchange.state == .underWay)
+        store.ended(Exchanges.ended(second), at: place)
+        #expect(store.entry("same")?.exchange.request.target == "/2")
+        #expect(store.entries().map(\.exchange.state) == [.complete, .complete])
+        for number in 0..<499 { store.add(Exchanges.whole("\(number)")) }
+        #expect(store.entry("same")?.exchange.request.target == "/2")
+        store.add(Exchanges.whole("499"))
+        #expect(store.entry("same") == nil)
+    }
+
+    @Test func `readers see an exchange as it began or as it ended while it is being told of`() async {
+        let store = InspectorStore()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for number in 0..<5_000 {
+                    let begun = Exchanges.begun("\(number)")
+                    let place = store.began(begun)
+                    store.ended(Exchanges.ended(begun), at: place)
+                }
+            }
+            for _ in 0..<2 {
+                group.addTask {
+                    var version: UInt64 = 0
+                    while store.total(of: TunnelNumber(0)) < 5_000 {
+                        let changes = store.changes(since: version)
+                        version = changes.version
+                        for entry in changes.entries {
+                            #expect((entry.exchange.response?.status == 200) == (entry.exchange.state == .complete))
+                        }
+                    }
+                }
+            }
+        }
+        #expect(store.entries().allSatisfy { $0.exchange.state == .complete })
     }
 
     @Test func `a watcher is told once until it looks again`() {
@@ -72,11 +126,11 @@ import TunnelProtocol
         let store = InspectorStore()
         store.add(Exchanges.whole("1"))
         let begun = Exchanges.begun("2")
-        store.changed(begun)
+        let place = store.began(begun)
         let first = store.changes(since: nil)
         #expect(first.startsOver)
         #expect(first.entries.map(\.exchange.request.id) == ["1", "2"])
-        store.changed(Exchanges.ended(begun))
+        store.ended(Exchanges.ended(begun), at: place)
         let second = store.changes(since: first.version)
         #expect(!second.startsOver)
         #expect(second.entries.map(\.exchange.request.id) == ["2"])
@@ -90,15 +144,8 @@ import TunnelProtocol
 
     @Test func `adding is cheap`() {
         let store = InspectorStore()
-        let begun = Exchanges.begun("a")
         let start = ContinuousClock.now
-        for number in 0..<20_000 {
-            var exchange = begun
-            exchange.request.id = "\(number)"
-            store.changed(exchange)
-            exchange.state = .complete
-            store.changed(exchange)
-        }
+        for number in 0..<20_000 { store.add(Exchanges.whole("\(number)")) }
         // Generous for debug builds on busy machines; what takes time for each entry kept would take minutes.
         #expect(ContinuousClock.now - start < .seconds(20))
         #expect(store.count == 500)

@@ -21,10 +21,12 @@ final class HTTPService {
     /// The tunnel's public URL, once it has one.
     var url = ""
     /// Nothing is copied for nobody.
-    var listener: (any ExchangeListener)?
+    var listener: (any ExchangeListener)? { didSet { self.isFollowed = self.listener != nil } }
+    /// Asked for every request, without a look into the listener's box.
+    private(set) var isFollowed = false
     /// How the last attempt to connect went.
     var whenAnswered: ((ServiceFailure?) -> Void)?
-    var whenReported: ((ClientRequest) -> Void)?
+    var whenReported: ((consuming ClientRequest) -> Void)?
 
     private let eventLoop: any EventLoop
     private let requestEdits: FieldEdits
@@ -86,11 +88,9 @@ final class HTTPService {
         self.exchanges[ObjectIdentifier(exchange)] = nil
     }
 
-    func changed(_ record: Exchange) { self.listener?.changed(record) }
-
     func answered(_ failure: ServiceFailure?) { self.whenAnswered?(failure) }
 
-    func report(_ request: ClientRequest) { self.whenReported?(request) }
+    func report(_ request: consuming ClientRequest) { self.whenReported?(request) }
 
     // MARK: Streams
 

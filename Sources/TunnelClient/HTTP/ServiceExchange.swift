@@ -89,15 +89,16 @@ final class ServiceExchange: ServiceConnectionUser {
     private var pending = ByteBuffer()
 
     // What is told of it.
-    private let path: String
     private var started = Instant.now
     private let startedAt = WallClock.milliseconds
     private(set) var lastProgress = Instant.now
     private var bodyBytes: UInt64 = 0
-    private var record: Exchange?
+    private var record: ExchangeRecord?
 
     /// Pieces of a body up to this are copied behind the head, or behind each other: a copy costs less than a frame of its own.
     private static let joinedBytes = 8 * 1024
+    /// What most heads fit in, and a small body behind them.
+    private static let recordBytes = 2 * 1024
     /// Records collected within a turn at which they leave.
     private static let pendingBytes = 64 * 1024
 
@@ -108,11 +109,9 @@ final class ServiceExchange: ServiceConnectionUser {
         self.request = request
         // A body in front of another protocol: which of them a byte belongs to could be read in two ways.
         if request.asksForUpgrade, request.body != .none { self.request.withoutUpgrade() }
-        let target = request.target
-        self.path = target.utf8.firstIndex(of: UInt8(ascii: "?")).map { String(target[..<$0]) } ?? target
-        if service.listener != nil, purpose != .health {
-            self.record = Exchange(
-                request: request, tunnel: service.number, url: service.url, started: self.startedAt, replayOf: purpose.replayed)
+        if service.isFollowed, purpose != .health {
+            self.record = ExchangeRecord(
+                Exchange(request: request, tunnel: service.number, url: service.url, started: self.startedAt, replayOf: purpose.replayed))
         }
     }
 
@@ -121,7 +120,7 @@ final class ServiceExchange: ServiceConnectionUser {
     /// The request's body, and `flush`, are to follow.
     func start() {
         self.service.began(self)
-        if let record = self.record { self.service.changed(record) }
+        if let exchange = self.record?.exchange, let place = self.service.listener?.began(exchange) { self.record?.place = place }
         self.service.prepare(&self.request)
         if let connection = self.service.pool.take(isRepeatable: self.isRepeatable) {
             self.connection = connection
@@ -171,7 +170,7 @@ final class ServiceExchange: ServiceConnectionUser {
     /// A part of the request's body.
     func receive(_ part: ByteBuffer) {
         guard self.phase != .over else { return self.discard(part) }
-        self.record?.requestBody.append(part)
+        self.record?.seen.requestBody.append(part)
         self.bodySent += UInt64(part.readableBytes)
         if case .bytes(let count) = self.request.body, self.bodySent > count {
             return self.giveUp("the body of the request is longer than announced")
@@ -258,15 +257,20 @@ final class ServiceExchange: ServiceConnectionUser {
         self.keepsAlive = judged.keepsAlive
         self.phase = judged.isUpgrade ? .upgraded : .answering
         if judged.isUpgrade { self.upgrade() }
+        if self.pending.capacity == 0 { self.pending.reserveCapacity(Self.recordBytes) }
+        let before = self.pending.readableBytes
         self.pending.writeRecord(response)
+        self.answered(self.pending.readableBytes - before)
         if judged.hasBody, case .bytes(let count) = judged.body, count > 0, let length = Int(exactly: count) {
             self.isAnnounced = true
             self.pending.writeBodyRecordHead(length)
         }
-        if self.record != nil {
-            self.record?.response = response
-            self.record?.untilHead = .now - self.started
-        }
+    }
+
+    /// The last so many bytes that are pending are the record of the response.
+    private func answered(_ count: Int) {
+        guard self.record != nil, let record = self.pending.getSlice(at: self.pending.writerIndex - count, length: count) else { return }
+        self.record?.seen.answered(record, after: .now - self.started)
     }
 
     private func upgrade() {
@@ -279,7 +283,7 @@ final class ServiceExchange: ServiceConnectionUser {
     func received(_ body: ByteBuffer) {
         guard self.phase == .answering || self.phase == .upgraded, body.readableBytes > 0 else { return }
         self.bodyBytes += UInt64(body.readableBytes)
-        self.record?.responseBody.append(body)
+        self.record?.seen.responseBody.append(body)
         if !self.isAnnounced { self.pending.writeBodyRecordHead(body.readableBytes) }
         if body.readableBytes <= Self.joinedBytes {
             self.pending.writeImmutableBuffer(body)
@@ -369,15 +373,12 @@ final class ServiceExchange: ServiceConnectionUser {
         self.status = head.status
         self.pending.clear()
         self.pending.writeRecord(head)
+        self.answered(self.pending.readableBytes)
         if body.readableBytes > 0, self.request.method != "HEAD" {
             self.bodyBytes = UInt64(body.readableBytes)
             self.pending.writeBodyRecordHead(body.readableBytes)
             self.pending.writeImmutableBuffer(body)
-            self.record?.responseBody.append(body)
-        }
-        if self.record != nil {
-            self.record?.response = head
-            self.record?.untilHead = .now - self.started
+            self.record?.seen.responseBody.append(body)
         }
         self.pending.writeEndRecord()
         self.sendPending()
@@ -422,14 +423,12 @@ final class ServiceExchange: ServiceConnectionUser {
     private func report(_ failure: String?) {
         guard self.purpose != .health else { return }
         let duration = Instant.now - self.started
-        if var record = self.record.take() {
-            record.untilEnd = duration
-            record.state = failure.map { .failed($0) } ?? .complete
-            self.service.changed(record)
+        if let record = self.record.take() {
+            self.service.listener?.ended(record.exchange.ended(record.seen, failure: failure, after: duration), at: record.place)
         }
         self.service.report(
             ClientRequest(
-                id: self.request.id, started: self.startedAt, method: self.request.method, path: self.path, status: self.status,
+                id: self.request.id, started: self.startedAt, method: self.request.method, path: self.request.target.withoutQuery, status: self.status,
                 duration: duration, bytes: self.bodyBytes, endpoint: self.request.visitor, url: self.service.url, failure: failure))
     }
 }

@@ -27,7 +27,9 @@ package final class InspectorAPI: ExchangeListener {
         self.replay = replay
     }
 
-    package func changed(_ exchange: Exchange) { self.store.changed(exchange) }
+    package func began(_ exchange: Exchange) -> UInt64 { self.store.began(exchange) }
+
+    package func ended(_ exchange: Exchange, at place: UInt64) { self.store.ended(exchange, at: place) }
 
     /// - Parameter tunnel: Takes the place of the one with its number.
     package func opened(_ tunnel: HTTPTunnel) {

@@ -9,6 +9,7 @@ package import TunnelProtocol
 /// ordinary exchanges with 1 KiB of fields either way are 500 × (2 × 16 + 2 × 1) KiB = 17 MiB. Heads may be much longer than that
 /// (`MessageLimits.headBytes` either way), so all together are bounded too: over 64 MiB the oldest go first.
 ///
+/// An exchange is known by the sequence in which it began, which is its slot, and looked for by its id only when somebody asks.
 /// Adding costs a lock and a slot, no matter who is watching: watchers are told that there is something new, at most once until they
 /// have looked, and they look every 50 ms at most (`InspectorServer`).
 package final class InspectorStore: Sendable {
@@ -37,15 +38,15 @@ package final class InspectorStore: Sendable {
     }
 
     fileprivate struct State {
+        /// Those from `oldest` up to `next` are taken, each at its sequence's remainder.
         var slots: [Entry?] = []
-        /// Where an exchange is, by its id.
-        var places: [String: Int] = [:]
         var next: UInt64 = 0
         var oldest: UInt64 = 0
         var version: UInt64 = 0
         var clearedAt: UInt64 = 0
         var bytes = 0
-        var counts: [TunnelNumber: UInt64] = [:]
+        /// A client has a few tunnels: looking through them takes less than a hash.
+        var counts: [(tunnel: TunnelNumber, count: UInt64)] = []
         var watcher: (@Sendable () -> Void)?
         var watcherIsTold = false
     }
@@ -54,12 +55,24 @@ package final class InspectorStore: Sendable {
 
     package init() {}
 
-    /// An exchange has begun, or has ended.
-    package func changed(_ exchange: Exchange) {
-        let bytes = exchange.bytesKept
+    /// - Returns: The exchange's sequence, which `ended` asks for.
+    package func began(_ exchange: Exchange) -> UInt64 {
+        let bytes = exchange.beginning.bytesKept
+        let (sequence, tell, overwritten) = self.state.withLockedValue { state in
+            let overwritten = state.keep(exchange, bytes)
+            return (state.next - 1, state.told(), overwritten)
+        }
+        tell?()
+        // What had its slot is freed when nobody waits for the lock.
+        withExtendedLifetime(overwritten) {}
+        return sequence
+    }
+
+    /// Of one that was overwritten or cleared in the meantime, nothing is kept.
+    package func ended(_ exchange: Exchange, at sequence: UInt64) {
+        let bytes = exchange.ending?.bytesKept ?? 0
         let tell = self.state.withLockedValue { state in
-            state.keep(exchange, bytes)
-            return state.told()
+            state.end(exchange, bytes, at: sequence) ? state.told() : nil
         }
         tell?()
     }
@@ -89,24 +102,25 @@ package final class InspectorStore: Sendable {
 
     // MARK: Reading
 
+    /// The newest of that id: visitors' proxies may choose it, and nobody else looks after its being the only one.
     package func entry(_ id: String) -> Entry? {
-        self.state.withLockedValue { state in state.places[id].flatMap { state.slots[$0] } }
+        self.entries().first { $0.exchange.beginning.request.id == id }
     }
 
     /// Newest first.
     package func entries() -> [Entry] {
         self.state.withLockedValue { state in
-            (state.oldest..<state.next).reversed().compactMap { state.slots[Int($0 % UInt64(Self.capacity))] }
+            (state.oldest..<state.next).reversed().compactMap { state.slots[Self.slot($0)] }
         }
     }
 
-    package var count: Int { self.state.withLockedValue { $0.places.count } }
+    package var count: Int { self.state.withLockedValue { Int($0.next - $0.oldest) } }
 
     package var bytes: Int { self.state.withLockedValue { $0.bytes } }
 
     /// Exchanges that began since the client did, kept or not.
     package func total(of tunnel: TunnelNumber) -> UInt64 {
-        self.state.withLockedValue { $0.counts[tunnel, default: 0] }
+        self.state.withLockedValue { state in state.counts.first { $0.tunnel == tunnel }?.count ?? 0 }
     }
 
     // MARK: Watching
@@ -128,7 +142,7 @@ package final class InspectorStore: Sendable {
     package func changes(since version: UInt64?) -> Changes {
         self.state.withLockedValue { state in
             let startsOver = version.map { $0 < state.clearedAt } ?? true
-            let entries = (state.oldest..<state.next).compactMap { state.slots[Int($0 % UInt64(Self.capacity))] }
+            let entries = (state.oldest..<state.next).compactMap { state.slots[Self.slot($0)] }
             return Changes(
                 startsOver: startsOver, entries: startsOver ? entries : entries.filter { $0.version > version ?? 0 },
                 version: state.version, first: state.oldest)
@@ -136,35 +150,56 @@ package final class InspectorStore: Sendable {
     }
 }
 
+extension InspectorStore {
+    fileprivate static func slot(_ sequence: UInt64) -> Int { Int(sequence % UInt64(Self.capacity)) }
+}
+
 extension InspectorStore.State {
-    fileprivate mutating func keep(_ exchange: Exchange, _ bytes: Int) {
+    /// - Returns: The one whose slot it has got.
+    fileprivate mutating func keep(_ exchange: Exchange, _ bytes: Int) -> InspectorStore.Entry? {
         self.version += 1
-        if let place = self.places[exchange.request.id] {
-            self.bytes += bytes - (self.slots[place]?.bytes ?? 0)
-            self.slots[place]?.exchange = exchange
-            self.slots[place]?.version = self.version
-            self.slots[place]?.bytes = bytes
-        } else if exchange.isBeginning {
-            self.counts[exchange.tunnel, default: 0] += 1
-            if self.slots.isEmpty { self.slots = Array(repeating: nil, count: InspectorStore.capacity) }
-            if self.next - self.oldest == UInt64(InspectorStore.capacity) { self.dropOldest() }
-            let place = Int(self.next % UInt64(InspectorStore.capacity))
-            self.slots[place] = InspectorStore.Entry(sequence: self.next, version: self.version, exchange: exchange, bytes: bytes)
-            self.places[exchange.request.id] = place
-            self.bytes += bytes
-            self.next += 1
-        }
-        // Otherwise it has ended after it was overwritten or cleared: nobody looks for it any more.
-        while self.bytes > InspectorStore.byteLimit, self.oldest < self.next { self.dropOldest() }
+        self.count(exchange.beginning.tunnel)
+        if self.slots.isEmpty { self.slots = Array(repeating: nil, count: InspectorStore.capacity) }
+        let overwritten = self.next - self.oldest == UInt64(InspectorStore.capacity) ? self.dropOldest() : nil
+        self.slots[InspectorStore.slot(self.next)] = InspectorStore.Entry(
+            sequence: self.next, version: self.version, exchange: exchange, bytes: bytes)
+        self.next += 1
+        self.grow(by: bytes)
+        return overwritten
     }
 
-    private mutating func dropOldest() {
-        let place = Int(self.oldest % UInt64(InspectorStore.capacity))
-        if let entry = self.slots[place].take() {
-            self.bytes -= entry.bytes
-            self.places[entry.exchange.request.id] = nil
+    private mutating func count(_ tunnel: TunnelNumber) {
+        if let index = self.counts.firstIndex(where: { $0.tunnel == tunnel }) {
+            self.counts[index].count += 1
+        } else {
+            self.counts.append((tunnel, 1))
         }
+    }
+
+    /// - Returns: Whether it is still kept.
+    fileprivate mutating func end(_ exchange: Exchange, _ bytes: Int, at sequence: UInt64) -> Bool {
+        guard (self.oldest..<self.next).contains(sequence) else { return false }
+        let slot = InspectorStore.slot(sequence)
+        // Another listener's may come with a sequence that happens to be one of ours.
+        guard self.slots[slot]?.exchange.beginning === exchange.beginning else { return false }
+        self.version += 1
+        self.slots[slot]?.version = self.version
+        self.slots[slot]?.exchange = exchange
+        self.slots[slot]?.bytes += bytes
+        self.grow(by: bytes)
+        return true
+    }
+
+    private mutating func grow(by bytes: Int) {
+        self.bytes += bytes
+        while self.bytes > InspectorStore.byteLimit, self.oldest < self.next { _ = self.dropOldest() }
+    }
+
+    private mutating func dropOldest() -> InspectorStore.Entry? {
+        let entry = self.slots[InspectorStore.slot(self.oldest)].take()
         self.oldest += 1
+        self.bytes -= entry?.bytes ?? 0
+        return entry
     }
 
     fileprivate mutating func told() -> (@Sendable () -> Void)? {
@@ -174,15 +209,24 @@ extension InspectorStore.State {
     }
 }
 
-extension Exchange {
-    fileprivate var isBeginning: Bool { self.state == .underWay }
+// What keeping it takes, rounded up: buffers with their unused room, texts of more than 15 bytes with 32 bytes of their own.
 
-    /// What keeping it takes, rounded up: buffers with their unused room, texts of more than 15 bytes with 32 bytes of their own.
+extension Exchange.Beginning {
     fileprivate var bytesKept: Int {
-        self.requestBody.beginning.capacity + self.responseBody.beginning.capacity
-            + self.request.target.bytesKept + self.url.bytesKept + self.request.fieldBytesKept
-            + (self.response?.fieldBytesKept ?? 0) + MemoryLayout<Exchange>.stride
+        self.request.target.bytesKept + self.url.bytesKept + self.request.fieldBytesKept + Self.ownBytes
     }
+
+    /// With the slot, and 128 bytes for what is beside the request.
+    private static let ownBytes = MemoryLayout<InspectorStore.Entry>.stride + MemoryLayout<RequestMessage>.stride + 128
+}
+
+extension Exchange.Ending {
+    fileprivate var bytesKept: Int {
+        self.seen.requestBody.beginning.capacity + self.seen.responseBody.beginning.capacity
+            + self.seen.responseRecord.capacity + Self.ownBytes
+    }
+
+    private static let ownBytes = MemoryLayout<Exchange.Seen>.stride + 64
 }
 
 extension String {
