@@ -29,7 +29,8 @@ final class ServerContext: Sendable {
     }
 
     private struct Visitors {
-        var open: [ObjectIdentifier: NIOLoopBound<VisitorConnection>] = [:]
+        var open: [UInt64: NIOLoopBound<VisitorConnection>] = [:]
+        var nextNumber: UInt64 = 0
         var whenEmpty: EventLoopPromise<Void>?
     }
 
@@ -125,17 +126,27 @@ final class ServerContext: Sendable {
 
     // MARK: Visitors
 
-    /// - Returns: Whether it may go on: not once the server stops.
-    func add(_ visitor: VisitorConnection) -> Bool {
-        guard self.takesClients else { return false }
+    /// - Returns: Its number here, for `removeVisitor(_:)`; `nil` when it may not go on, as the server stops.
+    func add(_ visitor: VisitorConnection) -> UInt64? {
+        guard self.takesClients else { return nil }
         let bound = NIOLoopBound(visitor, eventLoop: visitor.eventLoop)
-        self.visitors.withLockedValue { $0.open[ObjectIdentifier(visitor)] = bound }
-        return true
+        return self.visitors.withLockedValue { visitors in
+            visitors.nextNumber += 1
+            visitors.open[visitors.nextNumber] = bound
+            return visitors.nextNumber
+        }
     }
 
-    func remove(_ visitor: VisitorConnection) {
+    /// A connection goes on as another visitor, on another event loop, be the server stopping or not.
+    func replaceVisitor(_ number: UInt64, with visitor: VisitorConnection) {
+        let bound = NIOLoopBound(visitor, eventLoop: visitor.eventLoop)
+        self.visitors.withLockedValue { $0.open[number] = bound }
+    }
+
+    /// Does nothing for one that was removed before.
+    func removeVisitor(_ number: UInt64) {
         let promise = self.visitors.withLockedValue { visitors -> EventLoopPromise<Void>? in
-            visitors.open[ObjectIdentifier(visitor)] = nil
+            guard visitors.open.removeValue(forKey: number) != nil else { return nil }
             return visitors.open.isEmpty ? visitors.whenEmpty : nil
         }
         promise?.succeed(())

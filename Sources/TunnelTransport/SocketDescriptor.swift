@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import TunnelProtocol
 
 #if canImport(Glibc)
@@ -8,57 +9,14 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Finds the descriptor of a connected socket. NIO keeps it to itself, and a connection can only go to another event loop with
-/// a duplicate of it.
-///
-/// It is found by its two addresses, which no other TCP connection of this process has. It costs two system calls for each open
-/// descriptor, and happens once when a client comes back on another loop than its session's.
+/// The descriptor of a connected socket, with which a connection can go to another event loop.
 enum SocketDescriptor {
-    /// - Returns: A duplicate, closed on exec; `nil` when there is no such socket, or no free descriptor.
-    static func duplicate(local: Endpoint, remote: Endpoint) -> CInt? {
-        guard let folder = opendir("/dev/fd") else { return nil }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
-                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard let descriptor = CInt(name), self.address(descriptor, getpeername) == remote,
-                self.address(descriptor, getsockname) == local
-            else { continue }
-            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-            return copy >= 0 ? copy : nil
+    /// - Returns: A duplicate, closed on exec; `nil` when the channel has no socket any more, or no descriptor is free.
+    static func duplicate(_ channel: any Channel) -> CInt? {
+        let copy = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
+            fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         }
-        return nil
-    }
-
-    static func close(_ descriptor: CInt) {
-        #if canImport(Glibc)
-        _ = Glibc.close(descriptor)
-        #elseif canImport(Musl)
-        _ = Musl.close(descriptor)
-        #else
-        _ = Darwin.close(descriptor)
-        #endif
-    }
-
-    private static func address(
-        _ descriptor: CInt, _ call: (CInt, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> CInt
-    ) -> Endpoint? {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let result = withUnsafeMutablePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { call(descriptor, $0, &length) }
-        }
-        guard result == 0 else { return nil }
-        return withUnsafeBytes(of: storage) { raw in
-            switch CInt(storage.ss_family) {
-            case AF_INET:
-                return Endpoint(raw.loadUnaligned(as: sockaddr_in.self))
-            case AF_INET6:
-                return Endpoint(raw.loadUnaligned(as: sockaddr_in6.self))
-            default: return nil
-            }
-        }
+        return copy.flatMap { $0 >= 0 ? $0 : nil }
     }
 }
 

@@ -1,7 +1,6 @@
 package import struct Intermediaries.ForwardedAddresses
 package import NIOCore
 package import OpenSSL
-internal import struct TunnelProtocol.Endpoint
 
 /// Who uses a transport's plain bytes: the opening handshake first, then the tunnel connection.
 package protocol TransportUser: AnyObject {
@@ -77,6 +76,7 @@ package final class TransportHandler: ChannelInboundHandler {
     init(continuing released: ReleasedTransport) {
         self.tls = released.tls
         self.forwarded = released.forwarded
+        self.remoteAddress = released.remoteAddress
         self.hasStarted = true
         self.isReady = true
     }
@@ -132,19 +132,22 @@ package final class TransportHandler: ChannelInboundHandler {
 
     /// Takes the connection off this event loop, so that another can go on with it. Nothing is heard of it here any more.
     ///
-    /// - Returns: `nil`, and nothing has changed, while bytes wait to be sent.
-    func release() -> ReleasedTransport? {
-        guard let context = self.context, !self.isClosing, self.tls?.outbound.readableBytes ?? 0 == 0,
+    /// What was read and has not been given to the user by now is lost: in `transportReadComplete()` there is nothing of it.
+    ///
+    /// - Returns: `nil`, and nothing has changed, while bytes wait to be sent, when the connection ends, and when no descriptor is free.
+    package func release() -> ReleasedTransport? {
+        guard let context = self.context, !self.isClosing, !self.inputHasEnded, !self.outputHasEnded, self.end == nil,
+            self.tls?.outbound.readableBytes ?? 0 == 0,
             let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), waiting == 0,
-            let local = context.localAddress.flatMap(Endpoint.init), let remote = context.remoteAddress.flatMap(Endpoint.init),
-            let descriptor = SocketDescriptor.duplicate(local: local, remote: remote)
+            let descriptor = SocketDescriptor.duplicate(context.channel)
         else { return nil }
         self.liftLimit()
         self.user = nil
         self.context = nil
         self.isClosing = true
         context.close(promise: nil)
-        return ReleasedTransport(descriptor: descriptor, tls: self.tls, forwarded: self.forwarded)
+        return ReleasedTransport(
+            descriptor: descriptor, tls: self.tls, forwarded: self.forwarded, remoteAddress: self.remoteAddress)
     }
 
     // MARK: Out
@@ -260,7 +263,7 @@ package final class TransportHandler: ChannelInboundHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        self.remoteAddress = context.remoteAddress
+        self.remoteAddress = self.remoteAddress ?? context.remoteAddress
         if context.channel.isActive { self.start(context) }
     }
 
@@ -375,14 +378,6 @@ package final class TransportHandler: ChannelInboundHandler {
         self.isClosing = true
         user.transportEnded(self.end ?? .endOfFile)
     }
-}
-
-/// A connection between two event loops.
-struct ReleasedTransport {
-    /// To be closed, or to be given to a channel.
-    let descriptor: CInt
-    let tls: TLSConnection?
-    let forwarded: ForwardedAddresses?
 }
 
 /// A socket error in words: the system's own text, without the wrapping.

@@ -1,5 +1,4 @@
 package import NIOCore
-internal import class NIOPosix.ClientBootstrap
 internal import OpenSSL
 package import TunnelProtocol
 package import WebSocketProtocol
@@ -397,7 +396,6 @@ extension CloseCode {
 extension TunnelConnection {
     /// What goes with a connection to another loop; nobody keeps any of it here.
     private struct Luggage: @unchecked Sendable {
-        let transport: ReleasedTransport
         let webSocket: WebSocketConnection
         let connection: LinkConnection
         let owedPong: ByteBuffer?
@@ -415,29 +413,17 @@ extension TunnelConnection {
         self.end = .closedHere
         self.delegate = nil
         let arrival = NIOLoopBoundBox<TunnelConnection?>.makeEmptyBox(valueType: TunnelConnection.self, eventLoop: eventLoop)
-        let luggage = Luggage(
-            transport: transport, webSocket: self.webSocket, connection: self.connection, owedPong: self.owedPong)
-        ClientBootstrap(group: eventLoop)
-            .tunnelConnectionOptions()
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let transport = TransportHandler(continuing: luggage.transport)
-                    let connection = TunnelConnection(
-                        transport: transport, role: .server, webSocket: luggage.webSocket,
-                        connection: luggage.connection, eventLoop: channel.eventLoop)
-                    connection.owedPong = luggage.owedPong
-                    transport.hand(to: connection)
-                    try channel.pipeline.syncOperations.addHandler(transport)
-                    transport.limit(to: TransportLimits.greeting, "the greeting")
-                    arrival.value = connection
-                }
-            }
-            .withConnectedSocket(luggage.transport.descriptor)
-            .whenComplete { result in
-                switch result {
-                case .success: if let connection = arrival.value { arrived(connection) }
-                case .failure: SocketDescriptor.close(luggage.transport.descriptor)
-                }
-            }
+        let luggage = Luggage(webSocket: self.webSocket, connection: self.connection, owedPong: self.owedPong)
+        transport.goOn(on: eventLoop) { transport, eventLoop in
+            let connection = TunnelConnection(
+                transport: transport, role: .server, webSocket: luggage.webSocket, connection: luggage.connection,
+                eventLoop: eventLoop)
+            connection.owedPong = luggage.owedPong
+            transport.hand(to: connection)
+            transport.limit(to: TransportLimits.greeting, "the greeting")
+            arrival.value = connection
+        } arrived: { result in
+            if case .success = result, let connection = arrival.value { arrived(connection) }
+        }
     }
 }

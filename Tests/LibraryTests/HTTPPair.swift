@@ -110,6 +110,22 @@ final class ScriptedService: Sendable {
     }
 }
 
+/// Keeps the messages of a log.
+private struct NotedLog: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+    private let notebook: Notebook<String>
+
+    init(_ notebook: Notebook<String>) { self.notebook = notebook }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { self.notebook.add(event.message.description) }
+}
+
 /// A server and a client with an HTTP tunnel to a service.
 struct HTTPPair {
     let server: Server
@@ -121,15 +137,19 @@ struct HTTPPair {
     let requests: Notebook<ClientRequest>
     let complaints: Notebook<OperatorError>
 
-    static func run(_ service: ScriptedService, keys: String = "", _ body: (HTTPPair) async throws -> Void) async throws {
+    /// - Parameter log: Gets the messages of the server's log.
+    static func run(
+        _ service: ScriptedService, keys: String = "", log: Notebook<String>? = nil, _ body: (HTTPPair) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("ws-tunnel-\(UUID())").path
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let serverLogger = log.map { log in Logger(label: "test") { _ in NotedLog(log) } } ?? logger
         let (ready, announceReady) = AsyncStream<UInt16>.makeStream()
         let server = Server(
             ServerConfiguration(
                 keys: ["key"], listen: ListenAddress(host: "127.0.0.1", port: 0), bind: "127.0.0.1", security: .plain,
-                stateFolder: StateFolder(path: folder), gracePeriod: .zero), logger: logger
+                stateFolder: StateFolder(path: folder), gracePeriod: .zero), logger: serverLogger
         ) { event in
             if case .ready(let address, _) = event { announceReady.yield(address.port) }
         }

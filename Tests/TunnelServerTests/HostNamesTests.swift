@@ -35,6 +35,21 @@ import TunnelTransport
         #expect(self.found("app.example.com") === second)
     }
 
+    @Test func `to know where the next request will be answered counts nothing, and leaves the turn where it is`() {
+        let name = "app.example.com"
+        let members = [self.tunnel(name), self.tunnel(name), self.tunnel(name)]
+        for tunnel in members { #expect(self.names.claim(for: tunnel, key: 0, group: "blue")) }
+        for expected in members + members {
+            for _ in 0..<5 { #expect(self.names.home(of: name) === expected.home) }
+            #expect(members.allSatisfy { $0.reluctance == (0, 0) })
+            #expect(self.found(name) === expected)
+            expected.requestEnded()
+        }
+        #expect(self.names.home(of: "other.example.com") == nil)
+        #expect(self.names.claim(for: self.tunnel("tls.example.com", kind: .tls), key: 0, group: ""))
+        #expect(self.names.home(of: "tls.example.com") == nil)
+    }
+
     @Test func `a group shares a name with the same key, kind and group only`() {
         let name = "app.example.com"
         #expect(self.names.claim(for: self.tunnel(name), key: 0, group: "blue"))

@@ -105,6 +105,14 @@ final class HostNames: Sendable {
         }
     }
 
+    /// The event loop of the tunnel that `destination(of:)` would give now. Nothing is counted.
+    func home(of host: String) -> (any EventLoop)? {
+        self.state.withLockedValue { state in
+            guard let name = state.names[host], name.kind == .http else { return nil }
+            return Self.choice(name, []).map { name.members[$0].home }
+        }
+    }
+
     /// Whether any connection may ask for a tunnel by the name in its ClientHello.
     var hasTLSTunnels: Bool { self.state.withLockedValue { $0.tlsTunnels > 0 } }
 

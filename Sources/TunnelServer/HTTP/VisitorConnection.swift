@@ -11,7 +11,8 @@ internal import TunnelTransport
 ///
 ///     idle ──head──▶ exchange ──answered──▶ idle ── ... ──▶ closing
 ///       │                └──101──▶ upgraded: bytes both ways
-///       └──a client's upgrade──▶ back to the front door
+///       ├──a client's upgrade──▶ back to the front door
+///       └──the first head, for a tunnel of another event loop──▶ departing ──▶ idle there
 final class VisitorConnection: TransportUser {
     private enum State {
         case serving
@@ -19,6 +20,14 @@ final class VisitorConnection: TransportUser {
         case upgraded
         /// Nothing that still comes is looked at.
         case closing
+    }
+
+    /// A connection's way to the event loop of the tunnel that its first request is for: there, requests need not be handed from one
+    /// loop to another, nor their answers back. It leaves with all that has come.
+    private struct Departure {
+        let home: any EventLoop
+        /// What the decoder made of the first head, for when the connection has to stay.
+        var parts: [HTTPServerRequestPart]
     }
 
     /// How long the visitor may leave us waiting.
@@ -49,8 +58,14 @@ final class VisitorConnection: TransportUser {
     /// The connection's other end, or whom a PROXY header names: whose word may be taken for where requests come from.
     let peer: ForwardedNode
     let streams: VisitorStreams
+    /// In the server's register.
+    private var number: UInt64 = 0
+    /// Until the first request: later ones may be for tunnels anywhere, and each move costs more than a request's way and back.
+    private var mayMove = true
     private var state = State.serving
     private var feed = RequestFeed()
+    /// Set from the decoding of a head until all that was read with it is in the feed.
+    private var departure: Departure?
     private var exchange: VisitorExchange?
     private var refusal: MessageRefusal?
     private var isForFrontDoor = false
@@ -78,18 +93,25 @@ final class VisitorConnection: TransportUser {
         _ transport: TransportHandler, bytes: ByteBuffer, peer: ForwardedNode, on eventLoop: any EventLoop, _ server: ServerContext
     ) {
         let connection = VisitorConnection(transport, peer: peer, on: eventLoop, server)
-        guard server.add(connection), let pipeline = transport.pipeline else { return transport.abort() }
+        guard let number = server.add(connection) else { return transport.abort() }
+        connection.number = number
         do {
-            try RequestReader.add(to: pipeline, for: connection)
+            try connection.takeTransport()
         } catch {
-            server.remove(connection)
+            server.removeVisitor(number)
             return transport.abort()
         }
-        transport.hand(to: connection)
         transport.liftLimit()
-        transport.allowHalfClosure()
         var bytes = bytes
         connection.transport(received: &bytes)
+    }
+
+    /// Hears of the connection from now on.
+    private func takeTransport() throws {
+        guard let pipeline = self.transport.pipeline else { throw ChannelError.ioOnClosedChannel }
+        try RequestReader.add(to: pipeline, for: self)
+        self.transport.hand(to: self)
+        self.transport.allowHalfClosure()
     }
 
     /// Whether another request may follow on this connection.
@@ -112,7 +134,11 @@ final class VisitorConnection: TransportUser {
         }
     }
 
-    func transportReadComplete() {}
+    func transportReadComplete() {
+        guard let departure = self.departure else { return }
+        self.departure = nil
+        if !self.move(to: departure.home) { self.stay(departure) }
+    }
 
     func transportIsWritable() {
         self.exchange?.visitorTakesMore()
@@ -138,11 +164,12 @@ final class VisitorConnection: TransportUser {
     func transportEnded(_ end: TransportEnd) {
         self.state = .closing
         self.timer?.cancel()
+        self.departure = nil
         let exchange = self.exchange
         self.exchange = nil
         exchange?.visitorLeft()
         self.streams.finish()
-        self.server.remove(self)
+        self.server.removeVisitor(self.number)
     }
 
     /// The server stops: what is under way may end, and nothing else begins.
@@ -157,7 +184,7 @@ final class VisitorConnection: TransportUser {
         guard !self.isAdvancing else { return }
         self.isAdvancing = true
         do throws(MessageRefusal) {
-            while self.state == .serving, self.exchange?.wantsBody ?? true, let bytes = try self.feed.next() {
+            while self.state == .serving, self.departure == nil, self.exchange?.wantsBody ?? true, let bytes = try self.feed.next() {
                 self.transport.pass(up: bytes)
                 if let refusal = self.refusal { throw refusal }
                 if self.isForFrontDoor { return self.giveBack() }
@@ -166,7 +193,7 @@ final class VisitorConnection: TransportUser {
             self.refuse(error)
         }
         self.isAdvancing = false
-        guard self.state == .serving else { return }
+        guard self.state == .serving, self.departure == nil else { return }
         if self.inputHasEnded {
             guard let exchange = self.exchange else { return self.close() }
             if self.feed.isEmpty, !exchange.isRequestWhole { return self.refuse(MessageRefusal(400, "it ended before its body was complete")) }
@@ -178,6 +205,10 @@ final class VisitorConnection: TransportUser {
     /// From the decoder.
     func received(_ part: HTTPServerRequestPart) {
         guard self.state == .serving, self.refusal == nil else { return }
+        if self.departure != nil {
+            self.departure?.parts.append(part)
+            return
+        }
         switch part {
         case .head(let head): self.begin(head)
         case .body(let bytes): self.exchange?.received(bytes)
@@ -203,6 +234,10 @@ final class VisitorConnection: TransportUser {
                 self.isForFrontDoor = true
                 return
             }
+            if let home = self.home(of: request) {
+                self.departure = Departure(home: home, parts: [.head(head)])
+                return
+            }
             self.feed.headEnded(request.body)
             let exchange = VisitorExchange(request, of: self, keepsAlive: request.keepsAlive && !head.headers.contains(name: "Upgrade"))
             self.exchange = exchange
@@ -217,10 +252,16 @@ final class VisitorConnection: TransportUser {
         self.state = .closing
         self.timer?.cancel()
         self.streams.finish()
-        self.server.remove(self)
+        self.server.removeVisitor(self.number)
+        var bytes = self.unanswered
+        FrontDoor.meet(self.transport, bytes: &bytes, peer: self.peer, on: self.eventLoop, self.server)
+    }
+
+    /// All that has come since the last request was answered, its successor's head being the last that was decoded.
+    private var unanswered: ByteBuffer {
         var bytes = self.feed.head
         bytes.writeImmutableBuffer(self.feed.waiting)
-        FrontDoor.meet(self.transport, bytes: &bytes, peer: self.peer, on: self.eventLoop, self.server)
+        return bytes
     }
 
     /// Answers, closes, and looks at nothing that comes behind.
@@ -238,6 +279,49 @@ final class VisitorConnection: TransportUser {
             self.transport.write(bytes)
         }
         self.close()
+    }
+
+    // MARK: To the tunnel's event loop
+
+    /// Where a request is to be answered, if that is not here.
+    private func home(of request: JudgedRequest) -> (any EventLoop)? {
+        guard self.mayMove else { return nil }
+        self.mayMove = false
+        // The only request of a connection is not worth the move.
+        guard request.keepsAlive || request.upgrade != nil else { return nil }
+        return self.server.names.home(of: request.host).flatMap { $0 === self.eventLoop ? nil : $0 }
+    }
+
+    /// - Returns: Whether the connection has left. What becomes of it on its way is not this one's business any more.
+    private func move(to home: any EventLoop) -> Bool {
+        guard let transport = self.transport.release() else { return false }
+        self.state = .closing
+        self.timer?.cancel()
+        self.server.logger.debug("moved a visitor to its tunnel's event loop", metadata: ["address": "\(self.transport.remote)"])
+        let (server, number, peer, bytes) = (self.server, self.number, self.peer, self.unanswered)
+        let arrival = NIOLoopBoundBox<VisitorConnection?>.makeEmptyBox(valueType: VisitorConnection.self, eventLoop: home)
+        transport.goOn(on: home) { transport, eventLoop in
+            let connection = VisitorConnection(transport, peer: peer, on: eventLoop, server)
+            connection.number = number
+            connection.mayMove = false
+            try connection.takeTransport()
+            server.replaceVisitor(number, with: connection)
+            arrival.value = connection
+        } arrived: { result in
+            switch result {
+            case .success:
+                var bytes = bytes
+                arrival.value?.transport(received: &bytes)
+            case .failure: server.removeVisitor(number)
+            }
+        }
+        return true
+    }
+
+    /// Goes on here with what would have left.
+    private func stay(_ departure: Departure) {
+        for part in departure.parts { self.received(part) }
+        if let refusal = self.refusal { self.refuse(refusal) } else { self.advance() }
     }
 
     // MARK: For the exchange
