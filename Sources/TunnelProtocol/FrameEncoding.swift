@@ -105,7 +105,13 @@ package struct DataHeader: Sendable {
     package var encodedLength: Int { 1 + Varint.encodedLength(self.stream.value) }
 
     package func encode(into buffer: inout ByteBuffer) {
-        buffer.writeInteger(FrameType.data)
-        buffer.writeVarint(self.stream.value)
+        let stream = self.stream.value
+        switch Varint.encodedLength(stream) {
+        case 1: buffer.writeMultipleIntegers(FrameType.data, UInt8(stream))
+        case 2: buffer.writeMultipleIntegers(FrameType.data, UInt16(stream) | 0x4000)
+        default:
+            buffer.writeInteger(FrameType.data)
+            buffer.writeVarint(stream)
+        }
     }
 }

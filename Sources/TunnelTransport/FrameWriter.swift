@@ -43,13 +43,9 @@ struct FrameWriter {
         }
         self.stage(min(length, TransportLimits.stagingBytes))
         let key = self.header(length)
-        if let key {
-            var start = ByteBuffer()
-            header.encode(into: &start)
-            self.append(start, key, offset: 0)
-        } else {
-            header.encode(into: &self.staging)
-        }
+        let start = self.staging.writerIndex
+        header.encode(into: &self.staging)
+        if let key { self.staging.mask(from: start, with: key) }
         self.append(payload, key, offset: header.encodedLength, to: transport)
     }
 

@@ -48,18 +48,16 @@ package struct FrameHeader: Equatable, Sendable {
     /// Appends the header.
     package func encode(into buffer: inout ByteBuffer) {
         buffer.reserveCapacity(minimumWritableBytes: self.encodedLength)
+        let first = (self.isFinal ? 0x80 : 0) | self.reserved.rawValue | self.opcode.rawValue
         let mask: UInt8 = self.maskingKey == nil ? 0 : 0x80
-        buffer.writeInteger((self.isFinal ? 0x80 : 0) | self.reserved.rawValue | self.opcode.rawValue)
-        switch self.payloadLength {
-        case ..<126:
-            buffer.writeInteger(mask | UInt8(self.payloadLength))
-        case ..<(1 << 16):
-            buffer.writeInteger(mask | 126)
-            buffer.writeInteger(UInt16(self.payloadLength))
-        default:
-            buffer.writeInteger(mask | 127)
-            buffer.writeInteger(UInt64(self.payloadLength))
+        // In one piece: most frames are short, and each write into a buffer is checked.
+        switch (self.payloadLength, self.maskingKey?.value) {
+        case (..<126, nil): buffer.writeMultipleIntegers(first, UInt8(self.payloadLength))
+        case (..<126, let key?): buffer.writeMultipleIntegers(first, mask | UInt8(self.payloadLength), key)
+        case (..<(1 << 16), nil): buffer.writeMultipleIntegers(first, UInt8(126), UInt16(self.payloadLength))
+        case (..<(1 << 16), let key?): buffer.writeMultipleIntegers(first, mask | 126, UInt16(self.payloadLength), key)
+        case (_, nil): buffer.writeMultipleIntegers(first, UInt8(127), UInt64(self.payloadLength))
+        case (_, let key?): buffer.writeMultipleIntegers(first, mask | 127, UInt64(self.payloadLength), key)
         }
-        if let maskingKey { buffer.writeInteger(maskingKey.value) }
     }
 }
