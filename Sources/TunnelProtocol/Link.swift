@@ -10,8 +10,9 @@ package import struct NIOCore.ByteBuffer
 /// A stream is gone once both its halves are finished, or with RESET either way; frames for it that are still on their way are
 /// ignored.
 ///
-/// One owner, on one event loop. A class, because a structure of this size would be copied each time it is only read.
-package final class Link {
+/// One owner, on one event loop, and never a copy: a copy would share the streams. A structure, so that each call of the owner's is one
+/// access, however much happens inside.
+package struct Link {
     package enum Role: Sendable { case client, server }
 
     package enum Event: Equatable, Sendable {
@@ -97,7 +98,7 @@ package final class Link {
     // MARK: Connections come and go
 
     /// The connection is gone. What it had begun to bring comes again.
-    package func suspend() {
+    package mutating func suspend() {
         self.brought = 0
         self.withheld.forget()
     }
@@ -116,7 +117,7 @@ package final class Link {
     ///
     /// - Parameter count: Frames the peer has received.
     /// - Returns: The bytes that are sent again.
-    package func resume(peerReceived count: UInt64) throws(PeerViolation) -> Int {
+    package mutating func resume(peerReceived count: UInt64) throws(PeerViolation) -> Int {
         let repeated = try self.replay.rewind(to: count)
         self.brought = 0
         self.withheld.forget()
@@ -126,7 +127,7 @@ package final class Link {
     }
 
     /// Nothing will carry it any more: what it had of the memory budget goes back.
-    package func end() {
+    package mutating func end() {
         for stream in self.streams.values { self.budget.give(self.growth(of: stream)) }
         self.streams = [:]
         self.queuedBytes = 0
@@ -138,17 +139,17 @@ package final class Link {
     }
 
     /// Tells the peer with the next frames what has been received, however little it is.
-    package func acknowledgeSoon() {
+    package mutating func acknowledgeSoon() {
         if self.received > self.receivedTold { self.owesAcknowledgement = true }
     }
 
-    private func told() {
+    private mutating func told() {
         self.receivedTold = self.received
         self.bytesUntold = 0
         self.owesAcknowledgement = false
     }
 
-    func countReceived(_ bytes: Int) {
+    mutating func countReceived(_ bytes: Int) {
         self.bytesUntold += bytes
         if self.bytesUntold >= Limits.Implementation.acknowledgedBytes
             || self.received - self.receivedTold >= Limits.Implementation.acknowledgedFrames
@@ -157,13 +158,13 @@ package final class Link {
         }
     }
 
-    package func roundTripMeasured(_ roundTrip: Duration) {
+    package mutating func roundTripMeasured(_ roundTrip: Duration) {
         self.roundTrip = roundTrip
         self.restraint.measured(roundTrip)
     }
 
     /// The connection carried so much in this time, while there was always more to send or not.
-    package func rateMeasured(_ bytes: Int, in time: Duration) {
+    package mutating func rateMeasured(_ bytes: Int, in time: Duration) {
         guard time > .zero else { return }
         self.restraint.measured(bytes, in: time)
         let carried = Double(bytes) * (Limits.Implementation.contendedFrameTime / time)
@@ -175,7 +176,7 @@ package final class Link {
     // MARK: What the sockets beyond decide
 
     /// A new stream to the peer, or `nil` while the peer takes no more of them, or reads too little to learn of it.
-    package func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
+    package mutating func open(tunnel: TunnelNumber, visitor: Endpoint?, destination: Endpoint? = nil) -> StreamID? {
         guard self.ownStreams < self.peerTerms.streams, self.nextStream <= Varint.maximum,
             self.control.count < Limits.Implementation.queuedControlFramesAtOpen
         else { return nil }
@@ -188,7 +189,7 @@ package final class Link {
     }
 
     /// The service accepted the connection of a stream the peer opened.
-    package func connected(_ id: StreamID) {
+    package mutating func connected(_ id: StreamID) {
         guard let stream = self.streams[id], !stream.isConnected else { return }
         stream.isConnected = true
         self.send(.opened(id))
@@ -197,7 +198,7 @@ package final class Link {
     /// Queues bytes for the peer, however many: what exceeds the window waits here.
     ///
     /// - Returns: Whether the stream takes more. When not, `.sendable` will say when it does.
-    package func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
+    package mutating func send(_ bytes: ByteBuffer, on id: StreamID) -> Bool {
         guard let stream = self.streams[id], stream.sending == .open else { return false }
         stream.enqueue(bytes)
         self.queuedBytes += bytes.readableBytes
@@ -207,20 +208,20 @@ package final class Link {
     }
 
     /// No more bytes will be sent; FIN follows what is queued.
-    package func finish(_ id: StreamID) {
+    package mutating func finish(_ id: StreamID) {
         guard let stream = self.streams[id], stream.sending == .open else { return }
         stream.finish()
         if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
     }
 
     /// Ends a stream at once in both directions; what is queued for it is dropped.
-    package func reset(_ id: StreamID, _ code: ResetCode) {
+    package mutating func reset(_ id: StreamID, _ code: ResetCode) {
         guard self.remove(id) else { return }
         self.send(.reset(id, code))
     }
 
     /// The socket beyond has taken bytes of a `.data` event.
-    package func taken(_ count: Int, from id: StreamID, now: Instant) {
+    package mutating func taken(_ count: Int, from id: StreamID, now: Instant) {
         guard let stream = self.streams[id] else { return }
         let credit = stream.window.take(
             count, now: now, roundTrip: self.roundTrip, largest: self.largestWindow, budget: self.budget)
@@ -230,13 +231,13 @@ package final class Link {
     }
 
     /// Sends a frame about tunnels.
-    package func send(_ frame: Frame) {
+    package mutating func send(_ frame: Frame) {
         self.control.append(frame)
     }
 
     // MARK: What follows
 
-    package func nextEvent() -> Event? {
+    package mutating func nextEvent() -> Event? {
         self.events.popFirst()
     }
 
@@ -266,7 +267,7 @@ package final class Link {
 
     /// The next frame to send: what has to be sent again, then control frames, then the streams in turn. ACK, which belongs to
     /// the connection, comes before all.
-    package func nextOutbound() -> Outbound? {
+    package mutating func nextOutbound() -> Outbound? {
         if self.owesAcknowledgement {
             self.told()
             return .frame(.acknowledgement(count: self.received))
@@ -277,7 +278,7 @@ package final class Link {
         return next
     }
 
-    private func nextNew() -> Outbound? {
+    private mutating func nextNew() -> Outbound? {
         if self.takesControl, let frame = self.control.popFirst() { return .frame(frame) }
         guard self.takesData else { return nil }
         let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.payloadBytes)
@@ -342,11 +343,11 @@ package final class Link {
         }
     }
 
-    func removeIfFinished(_ stream: Stream) {
+    mutating func removeIfFinished(_ stream: Stream) {
         if stream.isFinished { _ = self.remove(stream.id) }
     }
 
-    func remove(_ id: StreamID) -> Bool {
+    mutating func remove(_ id: StreamID) -> Bool {
         guard let stream = self.streams.removeValue(forKey: id) else { return false }
         self.budget.give(self.growth(of: stream))
         if stream.window.size == self.largestWindow { self.largestWindow = 0 }

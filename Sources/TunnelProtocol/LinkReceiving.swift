@@ -1,7 +1,7 @@
 internal import struct NIOCore.ByteBuffer
 
 extension Link {
-    package func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
+    package mutating func receive(_ output: FrameDecoder.Output) throws(PeerViolation) {
         switch output {
         case .data(let id, let bytes, let isLast):
             try self.receive(bytes, on: id, isLast: isLast)
@@ -17,12 +17,12 @@ extension Link {
     }
 
     /// The peer has received this many frames of the link.
-    package func acknowledge(_ count: UInt64) throws(PeerViolation) {
+    package mutating func acknowledge(_ count: UInt64) throws(PeerViolation) {
         try self.replay.acknowledge(count)
     }
 
     /// Part of a DATA frame. Of a frame that an earlier connection had brought in part, that part is left out.
-    private func receive(_ bytes: ByteBuffer, on id: StreamID, isLast: Bool) throws(PeerViolation) {
+    private mutating func receive(_ bytes: ByteBuffer, on id: StreamID, isLast: Bool) throws(PeerViolation) {
         guard self.unfinished == nil || self.unfinished == id else { throw Self.notRepeated }
         self.unfinished = id
         for part in self.withheld.receive(bytes, isLast: isLast) { try self.handOn(part, on: id) }
@@ -34,7 +34,7 @@ extension Link {
         self.received += 1
     }
 
-    private func handOn(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
+    private mutating func handOn(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
         var bytes = bytes
         let count = bytes.readableBytes
         let known = min(count, self.handedOn - self.brought)
@@ -52,13 +52,13 @@ extension Link {
     private static let notRepeated = PeerViolation(
         .acknowledgement, "a frame that was cut off was not sent again as it was")
 
-    private func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
+    private mutating func receive(_ bytes: ByteBuffer, on id: StreamID) throws(PeerViolation) {
         guard let stream = self.streams[id] else { return try self.requireKnown(id, "DATA") }
         try stream.receive(bytes.readableBytes)
         if bytes.readableBytes > 0 { self.events.append(.data(id, bytes)) }
     }
 
-    private func receive(_ frame: Frame) throws(PeerViolation) {
+    private mutating func receive(_ frame: Frame) throws(PeerViolation) {
         switch frame {
         case .open(let open): try self.receive(open)
         case .opened(let id):
@@ -100,7 +100,7 @@ extension Link {
         }
     }
 
-    private func receive(_ open: Frame.Open) throws(PeerViolation) {
+    private mutating func receive(_ open: Frame.Open) throws(PeerViolation) {
         let id = open.stream
         guard !self.isOwn(id), id.value > self.highestPeerStream else {
             throw PeerViolation(.streamState, "OPEN of stream \(id), which is not a new one of the sender's")

@@ -16,7 +16,7 @@ package protocol LinkDelegate: AnyObject {
 ///                                └──────────attach() of a newer connection──┘
 package final class LinkDriver {
     package let eventLoop: any EventLoop
-    private let link: Link
+    private var link: Link
     private var ends: [StreamID: any StreamEnd] = [:]
     private var touched: [any StreamEnd] = []
     private var connection: TunnelConnection?

@@ -216,7 +216,7 @@ final class HostilePeer {
                 "\(count) frames of \(self.sent.count) are possible after \(self.acknowledged)")
         }
         do {
-            _ = try link.resume(peerReceived: count)
+            _ = try self.link?.resume(peerReceived: count)
             try require(isPossible, "an impossible count of \(count) is taken")
         } catch let violation as PeerViolation {
             try require(!isPossible, "a possible count is refused: \(violation)")
@@ -276,7 +276,7 @@ final class HostilePeer {
     private func send(_ frames: Int) throws {
         for _ in 0...frames {
             if self.connection?.nextOutbound() != nil { continue }
-            guard let link = self.link, self.connection?.isEstablished == true, let outbound = link.nextOutbound() else { break }
+            guard self.connection?.isEstablished == true, let outbound = self.link?.nextOutbound() else { break }
             if case .frame(.acknowledgement(let count)) = outbound {
                 try requireEqual(count, self.received, "the count that is acknowledged")
                 continue

@@ -14,7 +14,7 @@ struct LinkResumptionTests {
 
     /// A client to which the server has opened stream 2, with one frame received.
     private static func client(window: UInt64 = 1_000, withheld: Int = 0) throws -> Link {
-        let link = link(.client, window: window, withheld: withheld)
+        var link = link(.client, window: window, withheld: withheld)
         try link.receive(.frame(.open(Frame.Open(stream: stream, tunnel: TunnelNumber(1), visitor: nil))))
         _ = link.nextEvent()
         return link
@@ -22,7 +22,7 @@ struct LinkResumptionTests {
 
     /// A server that has opened stream 2, and sent its OPEN.
     private static func server(window: UInt64 = 1_000, budget: MemoryBudget = MemoryBudget()) -> Link {
-        let link = link(.server, window: window, budget: budget)
+        var link = link(.server, window: window, budget: budget)
         #expect(link.open(tunnel: TunnelNumber(1), visitor: nil) == stream)
         #expect(link.outbound().count == 1)
         return link
@@ -37,7 +37,7 @@ struct LinkResumptionTests {
     // MARK: What is sent again
 
     @Test func `what the peer has not comes again as it was, before anything new`() throws {
-        let link = Self.server()
+        var link = Self.server()
         _ = link.send(Self.bytes(0..<10), on: Self.stream)
         let first = link.outbound()
         _ = link.send(Self.bytes(10..<30), on: Self.stream)
@@ -58,7 +58,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `pieces of one stream are repeated as they were cut, whatever has been queued since`() throws {
-        let link = Self.server(window: 7)
+        var link = Self.server(window: 7)
         _ = link.send(Self.bytes(0..<20), on: Self.stream)
         #expect(link.outbound() == [.data(Self.stream, Self.bytes(0..<7))])
         _ = link.send(Self.bytes(20..<25), on: Self.stream)
@@ -69,7 +69,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `repeating costs no credit, and takes no notice of what has become of the stream`() throws {
-        let link = Self.server(window: 10)
+        var link = Self.server(window: 10)
         _ = link.send(Self.bytes(0..<10), on: Self.stream)
         let sent = link.outbound()
         link.reset(Self.stream, .connectionReset)
@@ -80,7 +80,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `a suspended link goes on taking what its sockets say`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         link.suspend()
         _ = link.send(Self.bytes(0..<5), on: Self.stream)
         link.connected(Self.stream)
@@ -93,7 +93,7 @@ struct LinkResumptionTests {
 
     @Test(arguments: 1...12)
     func `the last bytes of a frame that was cut off are not handed on, whoever wrote them`(cut: Int) throws {
-        let link = try Self.client(withheld: 4)
+        var link = try Self.client(withheld: 4)
         func received() -> [UInt8] {
             var bytes: [UInt8] = []
             while let event = link.nextEvent() { if case .data(_, let part) = event { bytes += part.readableBytesView } }
@@ -120,7 +120,7 @@ struct LinkResumptionTests {
         var wrong: [String] = []
         for first in 0...whole.count {
             for second in 0...whole.count {
-                let link = try Self.client(window: UInt64(whole.count))
+                var link = try Self.client(window: UInt64(whole.count))
                 var got: [UInt8] = []
                 for end in [first, second] {
                     try link.receive(Self.data(0..<end, isLast: false))
@@ -142,7 +142,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `a frame may end where its first sending was cut, and the next one is new`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         try link.receive(Self.data(0..<5, isLast: false))
         link.suspend()
         _ = try link.resume(peerReceived: 0)
@@ -153,7 +153,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `what has come of a frame is remembered however much of it the next connection brings`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         try link.receive(Self.data(0..<8, isLast: false))
         for count in [0, 3, 8, 2] {
             link.suspend()
@@ -167,7 +167,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `a stream that is reset while its frame is cut off leaves the count right`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         try link.receive(Self.data(0..<4, isLast: false))
         link.reset(Self.stream, .connectionReset)
         link.suspend()
@@ -191,7 +191,7 @@ struct LinkResumptionTests {
 
     @Test func `in place of a frame that was cut off no other is taken`() throws {
         for (what, other) in Self.others {
-            let link = try Self.client()
+            var link = try Self.client()
             try link.receive(Self.data(0..<4, isLast: false))
             link.suspend()
             _ = try link.resume(peerReceived: 0)
@@ -202,7 +202,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `a frame of which only the header had come must be repeated too`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         try link.receive(Self.data(0..<0, isLast: false))
         link.suspend()
         _ = try link.resume(peerReceived: 0)
@@ -210,7 +210,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `counts that no honest peer can have are refused, and the link stays as it was`() throws {
-        let link = Self.server()
+        var link = Self.server()
         for number in 0..<4 { _ = link.send(Self.bytes(0..<number + 1), on: Self.stream); _ = link.outbound() }
         #expect(link.sent == 5)
         try link.acknowledge(2)
@@ -226,7 +226,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `what this connection has not sent again yet cannot be acknowledged`() throws {
-        let link = Self.server()
+        var link = Self.server()
         for number in 0..<4 { _ = link.send(Self.bytes(0..<number + 1), on: Self.stream); _ = link.outbound() }
         link.suspend()
         _ = try link.resume(peerReceived: 1)
@@ -242,7 +242,7 @@ struct LinkResumptionTests {
 
     @Test func `a link that keeps nothing goes on only where nothing was lost`() throws {
         let terms = Frame.Terms(initialWindow: 1_000, streams: 1)
-        let link = Link(role: .server, terms: terms, peerTerms: terms, isResumable: false, budget: MemoryBudget())
+        var link = Link(role: .server, terms: terms, peerTerms: terms, isResumable: false, budget: MemoryBudget())
         #expect(try link.resume(peerReceived: 0) == 0)
         #expect(link.open(tunnel: TunnelNumber(1), visitor: nil) != nil)
         #expect(link.outbound().count == 1 && link.replay.bytes == 0)
@@ -253,7 +253,7 @@ struct LinkResumptionTests {
     // MARK: Acknowledgements
 
     @Test func `the peer is told after so many frames, and after so many bytes, whole frames or not`() throws {
-        let link = try Self.client(window: 1 << 30)
+        var link = try Self.client(window: 1 << 30)
         for _ in 2..<Limits.Implementation.acknowledgedFrames { try link.receive(.ignored(type: 0x3F)) }
         #expect(!link.hasOutbound)
         try link.receive(.ignored(type: 0x3F))
@@ -268,7 +268,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `asked to, a link tells what is new, and a greeting has told it already`() throws {
-        let link = try Self.client()
+        var link = try Self.client()
         link.acknowledgeSoon()
         #expect(link.outbound() == [.frame(.acknowledgement(count: 1))])
         link.acknowledgeSoon()
@@ -285,7 +285,7 @@ struct LinkResumptionTests {
     // MARK: How much is kept
 
     @Test func `a full replay buffer stops DATA, then the other frames, and an acknowledgement lets them go on`() throws {
-        let link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
+        var link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
         let piece = ByteBuffer(repeating: 7, count: 1 << 20)
         var offered = 0
         for _ in 0..<4 {
@@ -326,7 +326,7 @@ struct LinkResumptionTests {
 
     @Test func `a replay buffer grows within its share of the budget, and gives back what it no longer needs`() throws {
         let budget = MemoryBudget(bytes: 32 << 20)
-        let link = Self.server(window: 1 << 30, budget: budget)
+        var link = Self.server(window: 1 << 30, budget: budget)
         for _ in 0..<100 { _ = link.send(ByteBuffer(repeating: 7, count: 1 << 20), on: Self.stream) }
         _ = link.outbound()
         #expect(link.replay.bytes >= budget.share && link.replay.bytes < budget.share + 2 * Limits.Implementation.dataFrameBytes)
@@ -341,7 +341,7 @@ struct LinkResumptionTests {
     }
 
     @Test func `a stream behind a full replay buffer is held back, and says when it takes bytes again`() throws {
-        let link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
+        var link = Self.server(window: 1 << 30, budget: MemoryBudget(bytes: 0))
         let piece = ByteBuffer(repeating: 7, count: Limits.Implementation.dataFrameBytes)
         var pieces = 0
         while pieces < 1_000 {
@@ -359,13 +359,13 @@ struct LinkResumptionTests {
 }
 
 extension Link {
-    fileprivate func outbound() -> [Outbound] {
+    fileprivate mutating func outbound() -> [Outbound] {
         var frames: [Outbound] = []
         while let frame = self.nextOutbound() { frames.append(frame) }
         return frames
     }
 
-    fileprivate func takeData() -> [UInt8] {
+    fileprivate mutating func takeData() -> [UInt8] {
         var bytes: [UInt8] = []
         while let event = self.nextEvent() { if case .data(_, let part) = event { bytes += part.bytes } }
         return bytes

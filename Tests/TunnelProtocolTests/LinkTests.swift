@@ -14,7 +14,7 @@ struct LinkTests {
 
     /// A client to which the server has opened stream 2.
     private static func clientWithVisitor(window: UInt64 = 1_000) throws -> Link {
-        let link = link(.client, window: window)
+        var link = link(.client, window: window)
         try link.receive(.open(2))
         #expect(link.nextEvent() == .opened(.init(stream: StreamID(2), tunnel: tunnel, visitor: nil)))
         return link
@@ -23,7 +23,7 @@ struct LinkTests {
     // MARK: Life of a stream
 
     @Test func `each half of a stream ends by itself, and with both it is gone`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         let stream = StreamID(2)
         try link.receive(.frame(.finish(stream)))
         #expect(link.nextEvent() == .finished(stream))
@@ -50,7 +50,7 @@ struct LinkTests {
     }
 
     @Test func `credit is returned when bytes are taken, half a window at a time, and not after FIN`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         let stream = StreamID(2)
         try link.receive(.data(2, count: 1_000))
         link.taken(499, from: stream, now: .start)
@@ -64,7 +64,7 @@ struct LinkTests {
     }
 
     @Test func `a stream says once that it takes bytes again, and only to one that was held back`() throws {
-        let link = try Self.clientWithVisitor(window: 1_000)
+        var link = try Self.clientWithVisitor(window: 1_000)
         let stream = StreamID(2)
         var takesMore = link.send(ByteBuffer(repeating: 0, count: 999), on: stream)
         #expect(takesMore)
@@ -82,7 +82,7 @@ struct LinkTests {
     }
 
     @Test func `a stream whose peer grants nothing at first is held back until it does`() throws {
-        let link = try Self.clientWithVisitor(window: 0)
+        var link = try Self.clientWithVisitor(window: 0)
         let takesMore = link.send(ByteBuffer(), on: StreamID(2))
         #expect(!takesMore)
         try link.receive(.frame(.credit(StreamID(2), bytes: 10)))
@@ -90,7 +90,7 @@ struct LinkTests {
     }
 
     @Test func `a queue holds no more than its limit before it says so`() throws {
-        let link = try Self.clientWithVisitor(window: 1 << 30)
+        var link = try Self.clientWithVisitor(window: 1 << 30)
         let piece = ByteBuffer(repeating: 0, count: Limits.Implementation.streamQueueBytes - 1)
         var takesMore = link.send(piece, on: StreamID(2))
         #expect(takesMore)
@@ -101,14 +101,14 @@ struct LinkTests {
     }
 
     @Test func `OPENED goes out once, and comes once`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         link.connected(StreamID(2))
         link.connected(StreamID(2))
         link.connected(StreamID(44))
         #expect(link.nextOutbound() == .frame(.opened(StreamID(2))))
         #expect(link.nextOutbound() == nil)
 
-        let server = Self.link(.server)
+        var server = Self.link(.server)
         let stream = StreamID(2)
         #expect(server.openStream() == stream)
         try server.receive(.frame(.opened(stream)))
@@ -119,14 +119,15 @@ struct LinkTests {
     // MARK: Numbers
 
     @Test func `a client numbers its streams odd from 1 and a server even from 2`() {
-        let client = Self.link(.client)
-        let server = Self.link(.server)
-        #expect((0..<3).map { _ in client.openStream() } == [1, 3, 5].map(StreamID.init))
-        #expect((0..<3).map { _ in server.openStream() } == [2, 4, 6].map(StreamID.init))
+        var client = Self.link(.client)
+        var server = Self.link(.server)
+        let opened = (0..<3).map { _ in (client.openStream(), server.openStream()) }
+        #expect(opened.map(\.0) == [1, 3, 5].map(StreamID.init))
+        #expect(opened.map(\.1) == [2, 4, 6].map(StreamID.init))
     }
 
     @Test func `a side opens no more streams than its peer allows, and one more when one is gone`() throws {
-        let link = Self.link(.server, streams: 2)
+        var link = Self.link(.server, streams: 2)
         #expect(link.openStream() == StreamID(2))
         #expect(link.openStream() == StreamID(4))
         #expect(link.openStream() == nil)
@@ -138,7 +139,7 @@ struct LinkTests {
     }
 
     @Test func `frames are counted when they are whole, unknown and late ones too`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         #expect(link.received == 1)
         try link.receive(.data(StreamID(2), ByteBuffer(bytes: [0]), isLast: false))
         #expect(link.received == 1)
@@ -154,7 +155,7 @@ struct LinkTests {
     }
 
     @Test func `an acknowledgement goes forward, and not beyond what was sent`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         for _ in 0..<3 { link.send(.unlisten(Self.tunnel)) }
         while link.nextOutbound() != nil {}
         try link.acknowledge(0)
@@ -227,7 +228,7 @@ struct LinkTests {
 
     @Test(arguments: breaches)
     func `a breach is refused for its rule, and what came before it is not`(breach: Breach) throws {
-        let link = Self.link(breach.role)
+        var link = Self.link(breach.role)
         _ = link.openStream()
         for frame in breach.frames.dropLast() { try link.receive(frame) }
         let last = try #require(breach.frames.last)
@@ -237,7 +238,7 @@ struct LinkTests {
     }
 
     @Test func `credit may add up to exactly 2^40`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         try link.receive(.credit(2, Limits.Specification.windowBytes - 1_000))
         let takesMore = link.send(ByteBuffer(bytes: [0]), on: StreamID(2))
         #expect(takesMore)
@@ -246,7 +247,7 @@ struct LinkTests {
     // MARK: Late frames
 
     @Test func `frames for a stream that is gone are ignored, whoever ended it`() throws {
-        let server = Self.link(.server)
+        var server = Self.link(.server)
         let own = StreamID(2)
         #expect(server.openStream() == own)
         try server.receive(.open(1))
@@ -266,14 +267,14 @@ struct LinkTests {
     }
 
     @Test func `numbers that were passed over are used up`() throws {
-        let link = Self.link(.client)
+        var link = Self.link(.client)
         try link.receive(.open(10))
         try link.receive(.data(8, count: 100))
         #expect(violation { try link.receive(.open(8)) } == .streamState)
     }
 
     @Test func `a stream that is gone takes nothing more from this side`() throws {
-        let link = try Self.clientWithVisitor()
+        var link = try Self.clientWithVisitor()
         try link.receive(.rst(2))
         #expect(link.events() == [.reset(StreamID(2), .connectionReset)])
         let takesMore = link.send(ByteBuffer(bytes: [1]), on: StreamID(2))
@@ -288,7 +289,7 @@ struct LinkTests {
     // MARK: Bounds
 
     @Test func `OPEN over the limit is answered by RESET, and what follows it is ignored`() throws {
-        let link = Self.link(.client, streams: 2)
+        var link = Self.link(.client, streams: 2)
         for stream in [2, 4, 6] as [UInt64] { try link.receive(.open(stream)) }
         #expect(link.streamCount == 2)
         #expect(link.events().count == 2)
@@ -302,7 +303,7 @@ struct LinkTests {
     }
 
     @Test func `a peer that makes us answer and does not read is noticed`() throws {
-        let link = Self.link(.client, streams: 0)
+        var link = Self.link(.client, streams: 0)
         let most = UInt64(Limits.Implementation.queuedControlFrames)
         for number in 1...most { try link.receive(.open(2 * number)) }
         #expect(!link.isFlooded)
@@ -314,7 +315,7 @@ struct LinkTests {
     }
 
     @Test func `visitors who come and go while the connection stands still do not make the peer look guilty`() {
-        let link = Self.link(.server, streams: .max)
+        var link = Self.link(.server, streams: .max)
         var refused = 0
         for _ in 0..<100_000 {
             if let stream = link.openStream() { link.reset(stream, .connectionReset) } else { refused += 1 }
@@ -329,7 +330,7 @@ struct LinkTests {
     @Test func `a peer that reads late while every stream is busy is not taken for a flood`() throws {
         let window = 16 as UInt64
         let streams = UInt64(Limits.Implementation.streams)
-        let link = Self.link(.client, window: window, streams: streams)
+        var link = Self.link(.client, window: window, streams: streams)
         for stream in stride(from: 2, through: 2 * streams, by: 2) {
             try link.receive(.open(stream))
             link.connected(StreamID(stream))
@@ -363,9 +364,9 @@ extension FrameDecoder.Output {
 }
 
 extension Link {
-    fileprivate func openStream() -> StreamID? { self.open(tunnel: TunnelNumber(1), visitor: nil) }
+    fileprivate mutating func openStream() -> StreamID? { self.open(tunnel: TunnelNumber(1), visitor: nil) }
 
-    fileprivate func events() -> [Event] {
+    fileprivate mutating func events() -> [Event] {
         var events: [Event] = []
         while let event = self.nextEvent() { events.append(event) }
         return events

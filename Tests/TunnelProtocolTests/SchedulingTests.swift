@@ -92,7 +92,7 @@ struct SchedulingTests {
     @Test(arguments: [100, 1_200, 20_000, 300_000])
     func `an attentive link is never left waiting for an acknowledgement that is not due`(piece: Int) throws {
         var sender = Sender(isResumable: true)
-        let receiver = Link(
+        var receiver = Link(
             role: .client, terms: Frame.Terms(initialWindow: 1 << 30), peerTerms: Frame.Terms(), budget: MemoryBudget())
         sender.link.isAttentive = true
         let stream = try sender.open()

@@ -23,7 +23,7 @@ final class SimulatedEnd {
 
     /// 0 for the client, 1 for the server.
     let side: Int
-    let link: Link
+    var link: Link
     private let initialWindow: Int
     weak var peer: SimulatedEnd?
     private(set) var streams: [StreamID: Stream] = [:]

@@ -214,12 +214,11 @@ struct SimulatedSession {
             // Nothing may follow HELLO where WELCOME was not waited for: the server would take it for a sign that WELCOME has come.
             if !self.carriers[index].isClosed[0], !self.carriers[index].ends[0].isEstablished { self.close(index, 0) }
         }
-        let link = self.ends[0].link
-        link.suspend()
+        self.ends[0].link.suspend()
         self.clientAttempt += 1
         let attempt = self.clientAttempt
         let resumption = self.clientToken.map {
-            Frame.Resumption(session: Self.session, token: Self.token($0), received: link.received, attempt: attempt)
+            Frame.Resumption(session: Self.session, token: Self.token($0), received: self.ends[0].link.received, attempt: attempt)
         }
         let keepalive = Keepalive(interval: .seconds(20), timeout: .seconds(45), now: self.now)
         let hello = Frame.Hello(agent: "simulation", terms: self.terms[0], resumption: resumption)
@@ -357,7 +356,6 @@ struct SimulatedSession {
     private mutating func greeted(_ index: Int, _ hello: Frame.Hello) throws(PeerViolation) {
         let resumption = hello.resumption
         let shown = resumption?.token.first.high
-        let link = self.ends[1].link
         guard resumption.map({ $0.attempt > self.serverAttempt }) ?? (self.serverToken == 0) else {
             // A greeting from before the last one: its client has moved on, and nobody may be hurt by it.
             self.tally.lateHellos += 1
@@ -366,14 +364,14 @@ struct SimulatedSession {
         if let resumption {
             // An honest client has something to show, whatever was lost.
             guard shown == self.serverToken || shown == self.formerToken else { return self.ends[1].complain("token \(shown ?? 0) is void") }
-            guard link.isPossible(received: resumption.received) else {
+            guard self.ends[1].link.isPossible(received: resumption.received) else {
                 return self.ends[1].complain("HELLO with the impossible count \(resumption.received)")
             }
             self.tally.resumed += 1
             if shown == self.formerToken { self.tally.tokensShownAgain += 1 }
         }
         for older in self.carriers.indices { self.carriers[older].carries[1] = false }
-        link.suspend()
+        self.ends[1].link.suspend()
         // What the client has shown it will show again, until it gets the new one.
         self.formerToken = shown
         self.serverToken += 1
@@ -381,9 +379,9 @@ struct SimulatedSession {
         self.carriers[index].ends[1].welcome(
             Frame.Welcome(
                 agent: "simulation", terms: self.terms[1], session: Self.session, token: Self.token(self.serverToken),
-                received: link.received, resumeWindowMilliseconds: 60_000))
+                received: self.ends[1].link.received, resumeWindowMilliseconds: 60_000))
         self.carriers[index].carries[1] = true
-        self.tally.repeated += try link.resume(peerReceived: resumption?.received ?? 0)
+        self.tally.repeated += try self.ends[1].link.resume(peerReceived: resumption?.received ?? 0)
     }
 
     private mutating func welcomed(_ index: Int, _ welcome: Frame.Welcome) throws(PeerViolation) {

@@ -18,8 +18,8 @@ enum MultiplexerBenchmark {
 }
 
 private final class LinkPair {
-    private let sender = Link(role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
-    private let receiver = Link(role: .client, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
+    private var sender = Link(role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
+    private var receiver = Link(role: .client, terms: Frame.Terms(), peerTerms: Frame.Terms(), budget: MemoryBudget(partOf: MemoryBudget()))
     private var streams: [StreamID] = []
 
     init(streams: Int) throws {
@@ -41,14 +41,14 @@ private final class LinkPair {
     private func settle() throws -> Int {
         var count = 0
         while self.sender.hasOutbound || self.receiver.hasOutbound {
-            count += try Self.carry(from: self.sender, to: self.receiver)
-            count += try Self.carry(from: self.receiver, to: self.sender)
+            count += try Self.carry(from: &self.sender, to: &self.receiver)
+            count += try Self.carry(from: &self.receiver, to: &self.sender)
         }
         return count
     }
 
     /// Whatever arrives is taken at once.
-    private static func carry(from source: Link, to target: Link) throws -> Int {
+    private static func carry(from source: inout Link, to target: inout Link) throws -> Int {
         let now = Instant(nanoseconds: Clock.now)
         var count = 0
         while let outbound = source.nextOutbound() {
