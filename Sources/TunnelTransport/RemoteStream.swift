@@ -45,7 +45,9 @@ package final class RemoteStream {
     package typealias Opening = @Sendable (any StreamEnd) -> (link: LinkDriver, id: StreamID)?
 
     private let eventLoop: any EventLoop
-    private weak var user: (any StreamUser)?
+    /// Whoever it is owns this, and says when it goes (`userIsGone`): weak references would be looked up for every message.
+    private unowned var user: (any StreamUser)?
+    private let near: Near
     private let orders: Mailbox<Order>
     private let news: Mailbox<News>
     /// Bytes that the link has not taken yet, as far as is known here.
@@ -64,21 +66,28 @@ package final class RemoteStream {
     package init(eventLoop: any EventLoop, home: any EventLoop, user: any StreamUser, open: @escaping Opening) {
         self.eventLoop = eventLoop
         self.user = user
-        let weak = Weak()
-        let near = NIOLoopBound(weak, eventLoop: eventLoop)
+        let itself = Near()
+        self.near = itself
+        let near = NIOLoopBound(itself, eventLoop: eventLoop)
         let news = Mailbox<News>(
             eventLoop, deliver: { near.value.stream?.learn($0) }, delivered: { near.value.stream?.learned() },
             mayDeliverAtOnce: { near.value.stream?.depth ?? 0 == 0 })
         let bound = NIOLoopBoundBox.makeBoxSendingValue(FarEnd(news: news), as: FarEnd.self, eventLoop: home)
         self.news = news
         self.orders = Mailbox(home, deliver: { bound.value.obey($0) }, delivered: { bound.value.obeyed() }, mayDeliverAtOnce: { true })
-        weak.stream = self
+        itself.stream = self
         if home.inEventLoop { bound.value.open(open) } else { home.execute { bound.value.open(open) } }
     }
 
-    private final class Weak {
-        weak var stream: RemoteStream?
+    /// The stream as long as there is one.
+    private final class Near {
+        unowned var stream: RemoteStream?
     }
+
+    deinit { self.near.stream = nil }
+
+    /// To be called by the user's `deinit`.
+    package func userIsGone() { self.user = nil }
 
     /// - Returns: Whether the stream takes more.
     package func send(_ bytes: ByteBuffer) -> Bool {

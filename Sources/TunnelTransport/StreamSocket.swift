@@ -67,6 +67,8 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
         if case .service(let link, let id) = origin { self.stream = .link(link, id) }
     }
 
+    deinit { if case .remote(let stream) = self.stream { stream.userIsGone() } }
+
     // MARK: From the socket
 
     package func handlerAdded(context: ChannelHandlerContext) {

@@ -10,7 +10,7 @@ import TunnelServer
 import TunnelTransport
 
 /// What the client makes of requests that come through an HTTP tunnel; server and client in one process.
-@Suite(.timeLimit(.minutes(1))) struct HTTPTunnelTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPTunnelTests {
     @Test func `a request reaches the service, and whoever follows sees it and its response`() async throws {
         let service = try await ScriptedService { request, _ in
             .say("HTTP/1.1 201 Created\r\nContent-Length: 5\r\nX-Tea: green\r\n\r\nhello")

@@ -8,7 +8,7 @@ import TunnelServer
 import TunnelTransport
 
 /// What the two library products count, in one process, with a wire between them that can be cut.
-@Suite(.timeLimit(.minutes(1))) struct StatisticsTests {
+@Suite(.timeLimit(.minutes(5))) struct StatisticsTests {
     @Test func `what happens to a session is counted on both sides`() async throws {
         // Other tests may keep this one from its turn for minutes; what is waited for lasts until then.
         try await Pair.run(resumeWindow: .seconds(3_600)) { pair in

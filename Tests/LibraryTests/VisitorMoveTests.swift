@@ -2,7 +2,7 @@ import NIOCore
 import Testing
 
 /// A visitor's connection on its way to the event loop of the tunnel it asks for.
-@Suite(.timeLimit(.minutes(1))) struct VisitorMoveTests {
+struct VisitorMoveTests {
     /// Connections are given to the loops in turn, so some of these come to another one than the tunnel's, where there are several.
     private let visitors = 2 * System.coreCount + 1
 

@@ -131,7 +131,7 @@ import TunnelTransport
         #expect(self.found("app.example.com", tried: [first, second]) == nil)
     }
 
-    @Test(.timeLimit(.minutes(1))) func `who waits for a tunnel's connection hears of it, or that there will be none`() async throws {
+    @Test(.timeLimit(.minutes(5))) func `who waits for a tunnel's connection hears of it, or that there will be none`() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.any()
         let tunnel = self.tunnel("app.example.com")
         tunnel.set(isCarried: false)

@@ -24,8 +24,9 @@ final class HTTPService {
     var listener: (any ExchangeListener)? { didSet { self.isFollowed = self.listener != nil } }
     /// Asked for every request, without a look into the listener's box.
     private(set) var isFollowed = false
-    /// How the last attempt to connect went.
+    /// Told of every failure to connect, and of the first success after one.
     var whenAnswered: ((ServiceFailure?) -> Void)?
+    private var hasFailed = false
     var whenReported: ((consuming ClientRequest) -> Void)?
 
     private let eventLoop: any EventLoop
@@ -88,7 +89,12 @@ final class HTTPService {
         self.exchanges[ObjectIdentifier(exchange)] = nil
     }
 
-    func answered(_ failure: ServiceFailure?) { self.whenAnswered?(failure) }
+    func answered(_ failure: ServiceFailure?) {
+        // One success after another is no news.
+        guard failure != nil || self.hasFailed else { return }
+        self.hasFailed = failure != nil
+        self.whenAnswered?(failure)
+    }
 
     func report(_ request: consuming ClientRequest) { self.whenReported?(request) }
 

@@ -55,8 +55,8 @@ final class ServiceConnection: ChannelDuplexHandler {
 
     /// `nil` while it is idle.
     private(set) var user: (any ServiceConnectionUser)?
-    /// Told when an idle connection is gone.
-    var lostWhileIdle: (() -> Void)?
+    /// Where it lies idle.
+    var pool: ServicePool?
     /// Whether it has carried an exchange before.
     private(set) var wasUsed = false
     private(set) var idleSince = Instant.now
@@ -151,7 +151,7 @@ final class ServiceConnection: ChannelDuplexHandler {
     /// Nobody wants anything from it any more.
     func close() {
         self.user = nil
-        self.lostWhileIdle = nil
+        self.pool = nil
         self.phase = .over
         self.context?.close(promise: nil)
     }
@@ -277,10 +277,10 @@ final class ServiceConnection: ChannelDuplexHandler {
     private func lose(_ failure: Failure) {
         if case .over = self.phase { return }
         self.phase = .over
-        let (user, lost) = (self.user, self.lostWhileIdle)
+        let (user, pool) = (self.user, self.pool)
         self.user = nil
-        self.lostWhileIdle = nil
-        if let user { user.failed(failure) } else { lost?() }
+        self.pool = nil
+        if let user { user.failed(failure) } else { pool?.lost(self) }
         self.context?.close(promise: nil)
     }
 

@@ -34,7 +34,7 @@ final class ServicePool {
         guard let connection = self.idle.last else { return nil }
         if !isRepeatable, Instant.now - connection.idleSince > Self.surelyOpen { return nil }
         self.idle.removeLast()
-        connection.lostWhileIdle = nil
+        connection.pool = nil
         return connection
     }
 
@@ -58,10 +58,13 @@ final class ServicePool {
     func give(_ connection: ServiceConnection) {
         connection.rest()
         guard connection.isUsable, self.idle.count < Self.idleConnections else { return connection.close() }
-        connection.lostWhileIdle = { [weak self, weak connection] in
-            self?.idle.removeAll { $0 === connection }
-        }
+        connection.pool = self
         self.idle.append(connection)
+    }
+
+    /// It is gone.
+    func lost(_ connection: ServiceConnection) {
+        self.idle.removeAll { $0 === connection }
     }
 
     /// Closes what has been idle for too long.

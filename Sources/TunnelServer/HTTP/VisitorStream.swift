@@ -44,6 +44,8 @@ final class VisitorStream: StreamUser {
         self.closing = tunnel.whenClosed { eventLoop.execute { bound.value.tunnelClosed() } }
     }
 
+    deinit { self.stream?.userIsGone() }
+
     var isBusy: Bool { self.reader != nil }
 
     /// Whether another request may be sent on it.
@@ -166,8 +168,8 @@ final class VisitorStreams {
         if self.streams.count >= Self.most {
             self.streams.filter { !$0.isBusy }.min { $0.lastUsed < $1.lastUsed }?.finish()
         }
-        let stream = VisitorStream(to: tunnel, visitor: visitor, on: self.eventLoop) { [weak self] stream in
-            self?.streams.removeAll { $0 === stream }
+        let stream = VisitorStream(to: tunnel, visitor: visitor, on: self.eventLoop) { stream in
+            self.streams.removeAll { $0 === stream }
         }
         if stream.isOpen { self.streams.append(stream) }
         if self.sweep == nil { self.sweepLater() }
@@ -182,8 +184,7 @@ final class VisitorStreams {
     }
 
     private func sweepLater() {
-        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: Self.idleTime) { [weak self] in
-            guard let self else { return }
+        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: Self.idleTime) {
             self.sweep = nil
             let limit = NIODeadline.now() - Self.idleTime
             for stream in self.streams where !stream.isBusy && stream.lastUsed < limit { stream.finish() }
