@@ -176,10 +176,10 @@ package final class LinkDriver {
         self.link.rateMeasured(bytes, in: time)
     }
 
-    func nextOutbound() -> Link.Outbound? {
-        self.link.isAttentive = LoopScratch.current.isAttentive
-        return self.link.nextOutbound()
-    }
+    /// To be called before frames are made.
+    func payAttention() { self.link.isAttentive = LoopScratch.current.isAttentive }
+
+    func nextOutbound() -> Link.Outbound? { self.link.nextOutbound() }
 
     /// Hands out what the link has to say, then lets each end that got bytes pass them on in one go.
     func drain() {

@@ -55,6 +55,8 @@ package final class TransportHandler: ChannelInboundHandler {
     private var user: (any TransportUser)?
     private var context: ChannelHandlerContext?
     private var deadline: Scheduled<Void>?
+    /// The event loop's, which is looked up once.
+    private lazy var scratch = LoopScratch.current
     private var hasPlainWrites = false
     private var hasStarted = false
     private var isReady = false
@@ -160,7 +162,7 @@ package final class TransportHandler: ChannelInboundHandler {
             context.write(self.wrapOutboundOut(bytes), promise: nil)
             return
         }
-        if tls.outbound.capacity == 0 { tls.outbound = LoopScratch.current.takeCiphertext() }
+        if tls.outbound.capacity == 0 { tls.outbound = self.scratch.takeCiphertext() }
         do {
             try bytes.withUnsafeReadableBytes { plaintext throws(TLSFailure) in try tls.encrypt(plaintext) }
         } catch {
@@ -176,7 +178,7 @@ package final class TransportHandler: ChannelInboundHandler {
             swap(&ciphertext, &tls.outbound)
             context.writeAndFlush(self.wrapOutboundOut(ciphertext), promise: nil)
             // If the socket took all of it, the storage is ours alone again.
-            LoopScratch.current.give(ciphertext: ciphertext)
+            self.scratch.give(ciphertext: ciphertext)
         } else if self.hasPlainWrites {
             self.hasPlainWrites = false
             context.flush()
@@ -279,13 +281,13 @@ package final class TransportHandler: ChannelInboundHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.isClosing else { return }
         var bytes = self.unwrapInboundIn(data)
-        defer { if bytes.storageCapacity > ConnectionReadAllocator.firstBytes { LoopScratch.current.give(read: bytes) } }
+        defer { if bytes.storageCapacity > ConnectionReadAllocator.firstBytes { self.scratch.give(read: bytes) } }
         guard let tls = self.tls else {
             // The channel still holds this buffer; frames are unmasked in place.
-            var plaintext = LoopScratch.current.takePlaintext()
+            var plaintext = self.scratch.takePlaintext()
             plaintext.writeBuffer(&bytes)
             self.user?.transport(received: &plaintext)
-            LoopScratch.current.give(plaintext: plaintext)
+            self.scratch.give(plaintext: plaintext)
             return
         }
         self.decrypt(&bytes, tls)
@@ -293,12 +295,12 @@ package final class TransportHandler: ChannelInboundHandler {
 
     private func decrypt(_ bytes: inout ByteBuffer, _ tls: TLSConnection) {
         while !self.isClosing {
-            var plaintext = LoopScratch.current.takePlaintext()
+            var plaintext = self.scratch.takePlaintext()
             let progress: TLSConnection.Progress
             do {
                 progress = try tls.receive(&bytes, into: &plaintext, limit: TransportLimits.plaintextBytes)
             } catch {
-                LoopScratch.current.give(plaintext: plaintext)
+                self.scratch.give(plaintext: plaintext)
                 self.fail(.tls(error))
                 return
             }
@@ -309,7 +311,7 @@ package final class TransportHandler: ChannelInboundHandler {
                 self.user?.transportIsReady()
             }
             if plaintext.readableBytes > 0 { self.user?.transport(received: &plaintext) }
-            LoopScratch.current.give(plaintext: plaintext)
+            self.scratch.give(plaintext: plaintext)
             switch progress {
             case .limitReached: continue
             case .wantsMore: return

@@ -313,6 +313,7 @@ package final class TunnelConnection: TransportUser {
 
     /// - Returns: Whether nothing is left to write.
     private func writeFrames() -> Bool {
+        self.link?.payAttention()
         if let payload = self.owedPong {
             self.owedPong = nil
             self.writer.write(to: self.transport) { key, buffer in

@@ -82,20 +82,14 @@ struct RequestFeed {
         }
         let known = self.head.readableBytes
         if known == 0, try !self.passesEmptyLine() { return nil }
-        let end: Int?
-        if known == 0 {
-            end = Self.endOfHead(self.waiting, from: 0)
-            self.head = self.waiting
-        } else {
-            self.head.writeImmutableBuffer(self.waiting)
-            end = Self.endOfHead(self.head, from: known)
-        }
-        if let end, let whole = self.head.getSlice(at: self.head.readerIndex, length: end) {
+        if known == 0 { self.head = self.waiting } else { self.head.writeImmutableBuffer(self.waiting) }
+        let lines = HeadLines(self.head, from: known)
+        if let flaw = lines.flaw { throw MessageRefusal(400, flaw) }
+        if let end = lines.end, let whole = self.head.getSlice(at: self.head.readerIndex, length: end) {
             self.head = whole
             self.headIsWhole = true
             self.hasPassedEmptyLine = false
         }
-        try self.checkLines(from: known)
         guard self.head.readableBytes <= MessageLimits.headBytes else {
             throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }
@@ -115,26 +109,53 @@ struct RequestFeed {
         return !self.isEmpty
     }
 
+    private mutating func take(_ count: Int) -> ByteBuffer? {
+        defer { if self.isEmpty { self.waiting = ByteBuffer() } }
+        return self.waiting.readSlice(length: count)
+    }
+
+    /// What waits, for who takes over what is not HTTP any more.
+    mutating func takeWaiting() -> ByteBuffer? {
+        defer { self.waiting = ByteBuffer() }
+        return self.isEmpty ? nil : self.waiting
+    }
+}
+
+/// The lines of a head that have ended, as far as they are new.
+private struct HeadLines {
+    /// Where the first empty line ends, counted from the first byte.
+    private(set) var end: Int?
     /// What the decoder overlooks: a line that LF alone ends, empty lines before the first, and blanks in the request line.
-    ///
+    private(set) var flaw: String?
+
     /// - Parameter position: Where in the head what is new begins.
-    private func checkLines(from position: Int) throws(MessageRefusal) {
-        let view = self.head.readableBytesView
-        var (index, line) = (view.startIndex + position, view[..<view.startIndex])
-        let isInFirstLine = !view[..<index].contains(UInt8(ascii: "\n"))
-        while let feed = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
-            guard feed > view.startIndex, view[feed - 1] == UInt8(ascii: "\r") else { throw MessageRefusal(400, "LF alone ends a line of its head") }
-            if isInFirstLine, line.isEmpty { line = view[..<(feed - 1)] }
-            index = feed + 1
-        }
-        guard isInFirstLine, index > view.startIndex + position else { return }
-        guard line.withContiguousStorageIfAvailable({ Self.isRequestLine($0) }) == true else {
-            throw MessageRefusal(400, "its first line is not a method, a target and a version with one blank between them")
+    init(_ head: ByteBuffer, from position: Int) {
+        head.readableBytesView.withContiguousStorageIfAvailable { self.look(at: $0, from: position) }
+    }
+
+    private mutating func look<Bytes: RandomAccessCollection<UInt8>>(at bytes: Bytes, from position: Int) where Bytes.Index == Int {
+        var isInFirstLine = !bytes[..<position].contains(UInt8(ascii: "\n"))
+        for index in position..<bytes.count where bytes[index] == UInt8(ascii: "\n") {
+            guard index > 0, bytes[index - 1] == UInt8(ascii: "\r") else {
+                self.flaw = "LF alone ends a line of its head"
+                return
+            }
+            if isInFirstLine {
+                isInFirstLine = false
+                guard Self.isRequestLine(bytes[..<(index - 1)]) else {
+                    self.flaw = "its first line is not a method, a target and a version with one blank between them"
+                    return
+                }
+            }
+            if index >= 3, bytes[index - 2] == UInt8(ascii: "\n"), bytes[index - 3] == UInt8(ascii: "\r") {
+                self.end = index + 1
+                return
+            }
         }
     }
 
     /// Three words with one blank between them. Which version the third is, the decoder sees.
-    private static func isRequestLine(_ line: some RandomAccessCollection<UInt8>) -> Bool {
+    private static func isRequestLine(_ line: some Collection<UInt8>) -> Bool {
         var (words, length) = (1, 0)
         for byte in line {
             if byte == UInt8(ascii: " ") {
@@ -147,30 +168,5 @@ struct RequestFeed {
             }
         }
         return words == 3 && length == 8
-    }
-
-    private mutating func take(_ count: Int) -> ByteBuffer? {
-        defer { if self.isEmpty { self.waiting = ByteBuffer() } }
-        return self.waiting.readSlice(length: count)
-    }
-
-    /// What waits, for who takes over what is not HTTP any more.
-    mutating func takeWaiting() -> ByteBuffer? {
-        defer { self.waiting = ByteBuffer() }
-        return self.isEmpty ? nil : self.waiting
-    }
-
-    /// Where the first empty line ends that does not end before `position`, counted from the first byte.
-    private static func endOfHead(_ bytes: ByteBuffer, from position: Int) -> Int? {
-        let view = bytes.readableBytesView
-        var index = view.startIndex + position
-        while let feed = view[index...].firstIndex(of: UInt8(ascii: "\n")) {
-            index = feed + 1
-            guard feed >= view.startIndex + 3 else { continue }
-            if view[feed - 1] == UInt8(ascii: "\r"), view[feed - 2] == UInt8(ascii: "\n"), view[feed - 3] == UInt8(ascii: "\r") {
-                return index - view.startIndex
-            }
-        }
-        return nil
     }
 }
