@@ -58,7 +58,7 @@ package struct ReplayRequest: Equatable, Sendable {
             request.fields = ordered
             request.asksForUpgrade = false
         }
-        guard self.body != nil || exchange.requestBody.isWhole else { throw Refusal(sentence: exchange.obstacleToReplay ?? "") }
+        if self.body == nil, let why = exchange.obstacleOfBody { throw Refusal(sentence: why) }
         if self.fields == nil, exchange.request.asksForUpgrade { throw Refusal(sentence: exchange.obstacleToReplay ?? "") }
         let body = self.body ?? exchange.requestBody.beginning
         // An empty body is not the same as none: `Content-Length: 0` says that there is one.
