@@ -132,6 +132,7 @@ import WebSocketProtocol
         "", "[]", "{}", #"{"id":1}"#, #"{"id":"one","method":"G T"}"#, #"{"id":"one","uri":"http://evil.example/"}"#,
         #"{"id":"one","uri":"/a b"}"#, #"{"id":"one","uri":"/\r\nX: y"}"#, #"{"id":"one","headers":[["X","a\nb"]]}"#,
         #"{"id":"one","headers":{"X Y":["1"]}}"#, #"{"id":"one","headers":"x"}"#, #"{"id":"one","body":7}"#,
+        #"{"id":"one","headers":{"X-\u00e9":"1"}}"#, #"{"id":"one","headers":[["é","1"]]}"#,
         #"{"id":"one","body_base64":"*"}"#, #"{"id":"one","method":"CONNECT"}"#,
     ])
     func `what cannot be sent is refused`(wanted: String) {
