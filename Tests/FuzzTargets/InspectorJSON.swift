@@ -157,7 +157,8 @@ extension JSONWriter {
         case .array(let elements): self.array { json in for element in elements { json.write(element) } }
         case .object(let members):
             self.object { json in
-                for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+                // By bytes: of "é2" and "e\u{301}" Swift's < says that neither comes before the other.
+                for (name, value) in members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
                     json.name(name)
                     json.write(value)
                 }
