@@ -78,8 +78,11 @@ let package = Package(
         .testTarget(name: "HouseTests", swiftSettings: strict),
         // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
         .target(
-            name: "FuzzTargets", dependencies: ["WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", nioCore, nioHTTP1, nioEmbedded], path: "Tests/FuzzTargets",
-            swiftSettings: strict),
+            name: "FuzzTargets",
+            dependencies: [
+                "WebSocketProtocol", "TunnelProtocol", "Intermediaries", "HTTPMessages", "TunnelClient", nioCore, nioHTTP1, nioEmbedded,
+            ],
+            path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
             name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport", "TunnelProtocol"],

@@ -157,7 +157,8 @@ struct ClientCommand: AsyncParsableCommand {
             let configuration = try self.makeConfiguration(logger)
             panel = self.output.json ? nil : LivePanel(ClientPanel(configuration))
             reporter = Reporter(
-                logger: logger, format: self.output.logFormat, events: events, isJSON: self.output.json, panel: panel)
+                logger: logger, format: self.output.logFormat, events: events, isJSON: self.output.json, panel: panel,
+                namesTunnels: configuration.exposures.count { $0.http != nil } > 1)
             client = Client(configuration, logger: logger) { reporter.report($0) }
         } catch {
             Program.fail(error, logger: logger, events: events)

@@ -11,12 +11,15 @@ struct Reporter: Sendable {
     let panel: LivePanel<ClientPanel>?
     private let requests: LineBatch
     private let form: RequestLog.Form
+    private let namesTunnels: Bool
 
-    init(logger: Logger, format: LogFormat, events: EventStream, isJSON: Bool, panel: LivePanel<ClientPanel>?) {
+    /// - Parameter namesTunnels: Whether a request's line says which tunnel it came through.
+    init(logger: Logger, format: LogFormat, events: EventStream, isJSON: Bool, panel: LivePanel<ClientPanel>?, namesTunnels: Bool) {
         self.logger = logger
         self.events = events
         self.isJSON = isJSON
         self.panel = panel
+        self.namesTunnels = namesTunnels
         let sink = isJSON ? OutputSink.standardOutput : OutputSink.standardError
         self.form = isJSON ? .event : sink.isTerminal && format == .text ? .aligned : .plain(format)
         self.requests = LineBatch(to: sink) { count, text in
@@ -33,7 +36,7 @@ struct Reporter: Sendable {
 
     func report(_ event: ClientEvent) {
         if case .request(let request) = event {
-            return self.requests.add { [form] in RequestLog.write(request, form, into: &$0) }
+            return self.requests.add { [form, namesTunnels] in RequestLog.write(request, form, namesTunnel: namesTunnels, into: &$0) }
         }
         self.panel?.update { $0.learn(event, now: .now, date: Timestamp.local()) }
         switch event {

@@ -4,6 +4,7 @@ import TunnelClient
 /// The lines of the requests of HTTP tunnels.
 ///
 ///     12:34:56.789  200  GET      12.3 ms    1.2 KiB  203.0.113.9      /path
+///     12:34:56.789  200  GET      12.3 ms    1.2 KiB  203.0.113.9      app.example.com/path      with several tunnels
 enum RequestLog {
     enum Form: Sendable {
         /// On a terminal, for people.
@@ -14,14 +15,15 @@ enum RequestLog {
         case event
     }
 
-    static func write(_ request: ClientRequest, _ form: Form, into text: inout LineText) {
+    /// - Parameter namesTunnel: Whether people are told which tunnel it came through; programs always are.
+    static func write(_ request: ClientRequest, _ form: Form, namesTunnel: Bool, into text: inout LineText) {
         switch form {
         case .aligned:
             text.write(localClock: request.started)
-            Self.row(request, after: "  ", into: &text)
+            Self.row(request, after: "  ", namesTunnel: namesTunnel, into: &text)
         case .plain(.text):
             text.write(utc: request.started)
-            Self.row(request, after: " request: ", into: &text)
+            Self.row(request, after: " request: ", namesTunnel: namesTunnel, into: &text)
         case .plain(.logfmt): Self.pairs(request, into: &text)
         case .plain(.json): Self.object(request, more: #""level":"info","message":"request","#, into: &text)
         case .event: Self.object(request, more: "", into: &text)
@@ -30,11 +32,15 @@ enum RequestLog {
 
     /// Without the time.
     ///
-    /// - Parameter start: At most 16 bytes.
-    static func row(_ request: ClientRequest, after start: String = "", into text: inout LineText) {
+    /// - Parameters:
+    ///   - start: At most 16 bytes.
+    ///   - namesTunnel: Its host stands before the path then, as in its URL.
+    static func row(_ request: ClientRequest, after start: String = "", namesTunnel: Bool = false, into text: inout LineText) {
         let visitor = Visitor(request)
         let path = request.path.harmless
-        let room = start.utf8.count + request.method.utf8.count + visitor.length + path.utf8.count + (request.failure?.utf8.count ?? 0)
+        let url = namesTunnel ? request.url.harmless : ""
+        let room = start.utf8.count + request.method.utf8.count + visitor.length + url.utf8.count + path.utf8.count
+            + (request.failure?.utf8.count ?? 0)
         text.write(room: room + Self.spareBytes) { row in
             row.write(start)
             if let status = request.status {
@@ -51,11 +57,28 @@ enum RequestLog {
             row.write(blanks: 2)
             visitor.write(into: &row)
             row.write(blanks: max(0, 15 - visitor.length) + 2)
+            if namesTunnel {
+                Self.host(of: url, into: &row)
+                // `OPTIONS *`, where no path begins.
+                if path.utf8.first != UInt8(ascii: "/") { row.write(blanks: 1) }
+            }
             row.write(path)
             if let failure = request.failure {
                 row.write("  (")
                 row.write(failure)
                 row.write(")")
+            }
+        }
+    }
+
+    /// Of a URL, what is between its scheme and its path: the port too, if it has one.
+    private static func host(of url: String, into row: inout OutputSpan<UInt8>) {
+        var slashes = 0
+        for byte in url.utf8 {
+            if byte == UInt8(ascii: "/") {
+                slashes += 1
+            } else if slashes == 2 {
+                row.append(byte)
             }
         }
     }

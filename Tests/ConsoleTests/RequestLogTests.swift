@@ -9,22 +9,22 @@ import TunnelProtocol
 @Suite struct RequestLogTests {
     private func request(
         method: String = "GET", path: String = "/a", status: UInt16? = 200, duration: Duration = .microseconds(12_345), bytes: UInt64 = 1_234, failure: String? = nil,
-        endpoint: Endpoint? = Endpoint(.v4(0xCB00_7109), port: 1)
+        endpoint: Endpoint? = Endpoint(.v4(0xCB00_7109), port: 1), url: String = "https://app.example.com"
     ) -> ClientRequest {
         ClientRequest(
             id: "f81d4fae", started: 1_800_000_000_123, method: method, path: path, status: status, duration: duration, bytes: bytes,
-            endpoint: endpoint, url: "https://app.example.com", failure: failure)
+            endpoint: endpoint, url: url, failure: failure)
     }
 
-    private func row(_ request: ClientRequest) -> String {
+    private func row(_ request: ClientRequest, namesTunnel: Bool = false) -> String {
         var text = LineText()
-        RequestLog.row(request, into: &text)
+        RequestLog.row(request, namesTunnel: namesTunnel, into: &text)
         return text.text
     }
 
-    private func line(_ request: ClientRequest, _ form: RequestLog.Form) -> String {
+    private func line(_ request: ClientRequest, _ form: RequestLog.Form, namesTunnel: Bool = false) -> String {
         var text = LineText()
-        RequestLog.write(request, form, into: &text)
+        RequestLog.write(request, form, namesTunnel: namesTunnel, into: &text)
         return text.text
     }
 
@@ -41,6 +41,30 @@ import TunnelProtocol
                     method: "PROPPATCH", status: 404, duration: .milliseconds(9_999), bytes: 1_023,
                     endpoint: Endpoint(.v6(Opaque16(high: 0x2001_0DB8_0000_0000, low: 1)), port: 1)))
                 == "404  PROPPATCH 9999.0 ms     1023 B  2001:db8:0:0:0:0:0:1  /a")
+    }
+
+    @Test(arguments: [
+        ("https://app.example.com", "/a", "app.example.com/a"), ("http://app.localhost:8080", "/", "app.localhost:8080/"),
+        ("https://app.example.com/", "*", "app.example.com *"), ("", "/a", "/a"), ("https://\u{1B}[2Jé", "/é", "\u{FFFD}[2Jé/é"),
+        ("https://" + String(repeating: "a", count: 300), "/", String(repeating: "a", count: 300) + "/"),
+    ])
+    func `with several tunnels the host stands before the path`(url: String, path: String, text: String) {
+        let row = self.row(self.request(path: path, failure: "timeout", url: url), namesTunnel: true)
+        #expect(row == "200  GET      12.3 ms    1.2 KiB  203.0.113.9      \(text)  (timeout)")
+    }
+
+    @Test func `programs read the same with one tunnel and with several`() {
+        for form: RequestLog.Form in [.plain(.logfmt), .plain(.json), .event] {
+            let line = self.line(self.request(), form)
+            #expect(line.contains("https://app.example.com"))
+            #expect(self.line(self.request(), form, namesTunnel: true) == line)
+        }
+        #expect(
+            self.line(self.request(), .plain(.text), namesTunnel: true)
+                == "2027-01-15T08:00:00.123Z request: 200  GET      12.3 ms    1.2 KiB  203.0.113.9      app.example.com/a")
+        #expect(
+            self.line(self.request(), .aligned, namesTunnel: true)
+                .hasSuffix(":00.123  200  GET      12.3 ms    1.2 KiB  203.0.113.9      app.example.com/a"))
     }
 
     @Test(arguments: [

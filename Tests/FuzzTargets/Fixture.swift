@@ -5,6 +5,7 @@ import Foundation
 ///     = a ping between two fragments
 ///     00 00                         # settings, cuts
 ///     "GET / HTTP/1.1" 0d 0a        # text stands for its bytes
+///     | {"a": "b"}                  behind a bar all of the line does, without its end
 package struct Fixture: Sendable {
     package let title: String
     package let bytes: [UInt8]
@@ -24,6 +25,8 @@ package struct Fixture: Sendable {
             if line.hasPrefix("= ") {
                 if let title { fixtures.append(Fixture(title: title, bytes: bytes)) }
                 (title, bytes) = (String(line.dropFirst(2)), [])
+            } else if title != nil, line.hasPrefix("| ") {
+                bytes += Array(line.dropFirst(2).utf8)
             } else if title != nil {
                 bytes += try Self.bytes(of: line)
             }

@@ -11,6 +11,7 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         .webSocketFrames, .openingHandshake, .inflate, .tunnelFrames, .resumption, .connectAnswer, .socksAnswer, .proxyHeader,
         .forwarded, .httpRequest, .httpResponse, .httpRecords, .clientHello, .tunnelPolicy,
+        .inspectorJSON,
     ]
 
     /// - Throws: `Broken`, when something does not hold. A trap is a find as well.

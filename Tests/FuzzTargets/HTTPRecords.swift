@@ -40,7 +40,7 @@ extension FuzzTarget {
     }
 
     /// One message whatever is in it.
-    private static func checkWritten(_ record: MessageRecord) throws {
+    static func checkWritten(_ record: MessageRecord) throws {
         var bytes = ByteBuffer()
         switch record {
         case .request(let request): bytes.writeRequestHead(request)

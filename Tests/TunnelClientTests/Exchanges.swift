@@ -10,22 +10,23 @@ enum Exchanges {
 
     static func begun(
         _ id: String, method: String = "GET", target: String = "/", fields: HTTPHeaders = [:], body: ByteBuffer = ByteBuffer(),
-        tunnel: UInt64 = 0
+        isChunked: Bool = false, tunnel: UInt64 = 0
     ) -> Exchange {
         var all: HTTPHeaders = ["Host": "calm-otter-7f3a.tunnel.example.com"]
         all.add(contentsOf: fields)
         return Exchange(
             request: RequestMessage(
                 visitor: Endpoint(.v4(0xCB00_7109), port: 41_234), scheme: "https", id: id, method: method, target: target,
-                fields: all, body: body.readableBytes == 0 ? .none : .bytes(UInt64(body.readableBytes))),
+                fields: all, body: isChunked ? .unknown : body.readableBytes == 0 ? .none : .bytes(UInt64(body.readableBytes))),
             tunnel: TunnelNumber(tunnel), url: Self.url, started: 1_795_250_096_123)
     }
 
     static func ended(
         _ exchange: Exchange, status: UInt16 = 200, fields: HTTPHeaders = ["Content-Type": "text/plain"],
-        requestBody: ByteBuffer = ByteBuffer(), body: ByteBuffer = ByteBuffer(string: "ok")
+        requestBody: ByteBuffer = ByteBuffer(), requestHasEnded: Bool = true, body: ByteBuffer = ByteBuffer(string: "ok")
     ) -> Exchange {
         var seen = Exchange.Seen()
+        seen.requestHasEnded = requestHasEnded
         seen.requestBody.append(requestBody)
         var record = ByteBuffer()
         record.writeRecord(ResponseMessage(status: status, reason: "OK", fields: fields, body: .bytes(UInt64(body.readableBytes))))

@@ -132,6 +132,7 @@ import WebSocketProtocol
         "", "[]", "{}", #"{"id":1}"#, #"{"id":"one","method":"G T"}"#, #"{"id":"one","uri":"http://evil.example/"}"#,
         #"{"id":"one","uri":"/a b"}"#, #"{"id":"one","uri":"/\r\nX: y"}"#, #"{"id":"one","headers":[["X","a\nb"]]}"#,
         #"{"id":"one","headers":{"X Y":["1"]}}"#, #"{"id":"one","headers":"x"}"#, #"{"id":"one","body":7}"#,
+        #"{"id":"one","headers":{"X-\u00e9":"1"}}"#, #"{"id":"one","headers":[["é","1"]]}"#,
         #"{"id":"one","body_base64":"*"}"#, #"{"id":"one","method":"CONNECT"}"#,
     ])
     func `what cannot be sent is refused`(wanted: String) {
@@ -145,6 +146,33 @@ import WebSocketProtocol
         #expect(status == .badRequest)
         #expect(text.contains("20000 bytes, and only the first 10240 are kept"))
         #expect(self.get("/api/requests/http", .POST, body: #"{"id":"long","body":"y"}"#).0 == .noContent)
+    }
+
+    @Test func `a body that is still on its way is not sent as an empty one`() throws {
+        self.store.add(Exchanges.begun("now", method: "POST", body: ByteBuffer(string: "x")))
+        let (status, text) = self.get("/api/requests/http", .POST, body: #"{"id":"now"}"#)
+        #expect(status == .badRequest)
+        #expect(text.contains("It has not ended yet."))
+        #expect(self.get("/api/requests/http", .POST, body: #"{"id":"now","body":"y"}"#).0 == .noContent)
+        self.store.add(Exchanges.begun("events"))
+        #expect(self.get("/api/requests/http", .POST, body: #"{"id":"events"}"#).0 == .noContent)
+        let bodies = self.sent.withLockedValue { $0.map(\.body) }
+        #expect(bodies == ["y", ""])
+    }
+
+    @Test func `a body that did not come is not sent as an empty one`() {
+        let body = ByteBuffer(string: "all of it")
+        self.store.add(Exchanges.ended(Exchanges.begun("left", method: "POST", body: body), status: 502, requestBody: ByteBuffer(string: "all")))
+        let (status, text) = self.get("/api/requests/http", .POST, body: #"{"id":"left"}"#)
+        #expect(status == .badRequest)
+        #expect(text.contains("Of its body's 9 bytes only 3 came."))
+        #expect(self.get("/api/requests/http/left").1.contains(#""replay_refused":"Of its body's 9 bytes only 3 came.""#))
+        for (id, hasEnded, expected) in [("cut", false, HTTPResponseStatus.badRequest), ("whole", true, .noContent)] {
+            self.store.add(
+                Exchanges.ended(
+                    Exchanges.begun(id, method: "POST", isChunked: true), requestBody: ByteBuffer(string: "all"), requestHasEnded: hasEnded))
+            #expect(self.get("/api/requests/http", .POST, body: #"{"id":"\#(id)"}"#).0 == expected)
+        }
     }
 
     @Test func `a closed tunnel takes no replays`() {

@@ -69,6 +69,8 @@ package struct Exchange: Sendable {
     /// What passes between the beginning and the end.
     package struct Seen: Sendable {
         package var requestBody = CapturedBody()
+        /// Whether the end of the request's body came: without it a body of unknown length may have been longer.
+        package var requestHasEnded = false
         package var responseBody = CapturedBody()
         /// The response's record: one piece of memory, where the message would be one for every field.
         private(set) var responseRecord = ByteBuffer()

@@ -206,6 +206,7 @@ final class ServiceExchange: ServiceConnectionUser {
             return self.giveUp("the body of the request is shorter than announced")
         }
         self.requestIsComplete = true
+        self.record?.seen.requestHasEnded = true
         self.trailers = trailers
         if self.phase != .connecting { self.writeEnd() }
         if self.responseIsComplete { self.complete() }

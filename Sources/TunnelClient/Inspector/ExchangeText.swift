@@ -174,9 +174,20 @@ extension Exchange {
     /// Why its request cannot be sent again as it was.
     var obstacleToReplay: String? {
         if self.request.asksForUpgrade { return "It asked for another protocol (Upgrade), which cannot be replayed." }
-        guard self.requestBody.isWhole else {
-            return "Its body has \(self.requestBody.count) bytes, and only the first \(self.requestBody.beginning.readableBytes) are kept."
+        return self.obstacleOfBody ?? (self.state == .underWay ? "It has not ended yet." : nil)
+    }
+
+    /// Why what is kept of its body is not all of it.
+    var obstacleOfBody: String? {
+        let body = self.requestBody
+        if !body.isWhole { return "Its body has \(body.count) bytes, and only the first \(body.beginning.readableBytes) are kept." }
+        if self.request.body == .none { return nil }
+        guard let seen = self.ending?.seen else { return "It has not ended yet." }
+        // The visitor left, or was answered before all of it had come.
+        return switch self.request.body {
+        case .bytes(let count) where count != body.count: "Of its body's \(count) bytes only \(body.count) came."
+        case .unknown where !seen.requestHasEnded: "Its body did not come to its end: \(body.count) bytes of it are kept."
+        case .none, .bytes, .unknown: nil
         }
-        return self.state == .underWay ? "It has not ended yet." : nil
     }
 }

@@ -58,7 +58,7 @@ package struct ReplayRequest: Equatable, Sendable {
             request.fields = ordered
             request.asksForUpgrade = false
         }
-        guard self.body != nil || exchange.requestBody.isWhole else { throw Refusal(sentence: exchange.obstacleToReplay ?? "") }
+        if self.body == nil, let why = exchange.obstacleOfBody { throw Refusal(sentence: why) }
         if self.fields == nil, exchange.request.asksForUpgrade { throw Refusal(sentence: exchange.obstacleToReplay ?? "") }
         let body = self.body ?? exchange.requestBody.beginning
         // An empty body is not the same as none: `Content-Length: 0` says that there is one.
@@ -76,7 +76,7 @@ package struct ReplayRequest: Equatable, Sendable {
         guard request.fields.count <= MessageLimits.fields else { throw Refusal(sentence: "A request has at most \(MessageLimits.fields) fields.") }
         var bytes = request.target.utf8.count
         for (name, value) in request.fields {
-            guard HTTPText.isToken(name) else { throw Refusal(sentence: "\(name) is not a field's name.") }
+            _ = try Self.token(name)
             guard HTTPText.isValue(value) else { throw Refusal(sentence: "The value of \(name) has a control character in it.") }
             bytes += name.utf8.count + value.utf8.count
         }
@@ -92,14 +92,15 @@ package struct ReplayRequest: Equatable, Sendable {
     }
 
     private static func fields(_ json: JSONValue) throws(Refusal) -> HTTPHeaders {
-        var fields = HTTPHeaders()
+        // NIO's list stops the process at a name beyond ASCII: they are looked at before they go there.
+        var fields: [(String, String)] = []
         switch json {
         case .object(let members):
             for (name, value) in members.sorted(by: { $0.key < $1.key }) {
                 let values: [JSONValue] = if case .array(let values) = value { values } else { [value] }
                 for value in values {
                     guard let text = value.text else { throw Refusal(sentence: "The value of \(name) is not a text.") }
-                    fields.add(name: name, value: text)
+                    fields.append((try Self.token(name), text))
                 }
             }
         case .array(let pairs):
@@ -107,10 +108,15 @@ package struct ReplayRequest: Equatable, Sendable {
                 guard case .array(let pair) = pair, pair.count == 2, let name = pair[0].text, let value = pair[1].text else {
                     throw Refusal(sentence: "headers are pairs of a name and a value.")
                 }
-                fields.add(name: name, value: value)
+                fields.append((try Self.token(name), value))
             }
         default: throw Refusal(sentence: "headers are an object of lists, or a list of pairs.")
         }
-        return fields
+        return HTTPHeaders(fields)
+    }
+
+    private static func token(_ name: String) throws(Refusal) -> String {
+        guard HTTPText.isToken(name) else { throw Refusal(sentence: "\(name) is not a field's name.") }
+        return name
     }
 }
