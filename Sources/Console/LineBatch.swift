@@ -1,5 +1,5 @@
 internal import Dispatch
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 /// Lines that come faster than they are to be written one by one: what came within a moment is handed to the sink at once. The order
 /// is kept; whoever adds never waits for whoever reads.
@@ -15,7 +15,7 @@ package final class LineBatch: Sendable {
 
     private let sink: OutputSink
     private let queue = DispatchQueue(label: "lines")
-    private let waiting = Mutex(Waiting())
+    private let waiting = NIOLockedValueBox(Waiting())
     private let writeDropped: @Sendable (Int, inout LineText) -> Void
 
     /// A fifth of a second of what a busy client sees; a megabyte or two of text.
@@ -33,7 +33,7 @@ package final class LineBatch: Sendable {
     /// - Parameter write: Writes one line, without its end; called at once, unless it is one too many. Writing it takes less than
     ///   keeping what it says for another thread.
     package func add(_ write: @Sendable (inout LineText) -> Void) {
-        let isFirst = self.waiting.withLock { waiting in
+        let isFirst = self.waiting.withLockedValue { waiting in
             guard waiting.lines < Self.capacity else {
                 waiting.dropped += 1
                 return false
@@ -53,7 +53,7 @@ package final class LineBatch: Sendable {
     }
 
     private func hand() {
-        let lines: [UInt8]? = self.waiting.withLock { waiting in
+        let lines: [UInt8]? = self.waiting.withLockedValue { waiting in
             let isEmpty = waiting.lines == 0
             if waiting.dropped > 0 {
                 waiting.text.write(UInt8(ascii: "\n"))

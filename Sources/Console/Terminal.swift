@@ -1,5 +1,5 @@
 internal import Dispatch
-internal import Synchronization
+internal import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
 internal import Glibc
@@ -20,7 +20,7 @@ final class Terminal: Sendable {
     /// Of both outputs.
     let queue = DispatchQueue(label: "terminal")
 
-    private let panel = Mutex<Panel?>(nil)
+    private let panel = NIOLockedValueBox<Panel?>(nil)
 
     private static let interval = DispatchTimeInterval.milliseconds(250)
     private init?() {
@@ -38,14 +38,14 @@ final class Terminal: Sendable {
 
     func show(_ lines: @escaping @Sendable () -> [String]) {
         guard self.movesCursor else { return }
-        self.panel.withLock { $0 = Panel(lines: lines) }
+        self.panel.withLockedValue { $0 = Panel(lines: lines) }
         self.queue.async { self.look() }
     }
 
     /// Takes the panel away for good, once everything before is written.
     func hide() {
         self.queue.async {
-            self.write(self.panel.withLock { panel in
+            self.write(self.panel.withLockedValue { panel in
                 defer { panel = nil }
                 return panel?.erase() ?? ""
             })
@@ -56,7 +56,7 @@ final class Terminal: Sendable {
     ///
     /// - Parameter isLast: Otherwise more follows at once, and the panel can wait for that.
     func above(_ text: String, isLast: Bool) -> String {
-        self.panel.withLock { panel in
+        self.panel.withLockedValue { panel in
             let erasure = panel?.erase() ?? ""
             let drawing = isLast ? panel?.draw() ?? "" : ""
             return erasure + text + drawing
@@ -65,11 +65,11 @@ final class Terminal: Sendable {
 
     /// What was to be written is; a terminal that was held for a while (Ctrl-S) is not taken for a program that was stopped.
     func written() {
-        self.panel.withLock { $0?.touched = .now }
+        self.panel.withLockedValue { $0?.touched = .now }
     }
 
     private func look() {
-        let change = self.panel.withLock { panel in panel?.change() }
+        let change = self.panel.withLockedValue { panel in panel?.change() }
         guard let change else { return }
         self.write(change)
         self.queue.asyncAfter(deadline: .now() + Self.interval) { self.look() }

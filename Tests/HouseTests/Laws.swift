@@ -49,7 +49,7 @@ enum Laws {
         "CAllocator": Room(mayImport: []),
         "Console": Room(
             mayImport: Self.system.union([
-                "CAllocator", "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization",
+                "CAllocator", "ArgumentParser", "Logging", "TunnelTransport", "UnixSignals", "Dispatch", "Synchronization", "NIOConcurrencyHelpers",
             ])),
         "ws-tunnel-server": Room(
             mayImport: ["ArgumentParser", "Console", "Logging", "TunnelServer", "TunnelTransport", "Intermediaries", "Yams"]),
