@@ -44,7 +44,7 @@ struct MessageFields: Equatable, Sendable {
     /// - Parameter name: In small letters.
     func contains(_ name: StaticString) -> Bool {
         switch self.storage {
-        case .list(let headers): return headers.contains { Array($0.name.utf8).isName(name) }
+        case .list(let headers): return headers.contains(name: "\(name)")
         case .record(let record):
             var isFound = false
             Self.forEach(in: record) { found, _ in isFound = isFound || found.isName(name) }

@@ -66,11 +66,9 @@ struct RecordReader {
 
 extension ByteBuffer {
     /// Reads from what is readable; the reader index stays where it is.
-    func readRecord<Value>(
-        at offset: Int = 0, _ read: (inout RecordReader) throws(MalformedRecord) -> Value
-    ) throws(MalformedRecord) -> Value {
+    func readRecord<Value>(_ read: (inout RecordReader) throws(MalformedRecord) -> Value) throws(MalformedRecord) -> Value {
         let result = self.withUnsafeReadableBytes { bytes -> Result<Value, MalformedRecord> in
-            var reader = RecordReader(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(offset)))
+            var reader = RecordReader(bytes)
             do throws(MalformedRecord) {
                 return .success(try read(&reader))
             } catch {

@@ -6,7 +6,7 @@ struct VisitorMoveTests {
     /// Connections are given to the loops in turn, so some of these come to another one than the tunnel's, where there are several.
     private let visitors = 2 * System.coreCount + 1
 
-    @Test(.enabled(if: System.coreCount > 1))
+    @Test(.enabled(if: System.coreCount > 1, "with one event loop there is nowhere to move to"))
     func `connections move to the tunnel's event loop with their first request, and each request is asked once`() async throws {
         let service = try await ScriptedService { request, _ in
             let path = request.split(separator: " ")[1]
@@ -30,7 +30,7 @@ struct VisitorMoveTests {
         }
     }
 
-    @Test(.enabled(if: System.coreCount > 1)) func `what came with the head of the first request goes along`() async throws {
+    @Test(.enabled(if: System.coreCount > 1, "with one event loop there is nowhere to move to")) func `what came with the head of the first request goes along`() async throws {
         let service = try await ScriptedService { _, _ in .say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
         let log = Notebook<String>()
         // More than one read of a socket brings, and than is given to the decoder in one go.
@@ -46,7 +46,7 @@ struct VisitorMoveTests {
         }
     }
 
-    @Test(.enabled(if: System.coreCount > 1)) func `a connection that ends with its first request stays where it is`() async throws {
+    @Test(.enabled(if: System.coreCount > 1, "with one event loop there is nowhere to move to")) func `a connection that ends with its first request stays where it is`() async throws {
         let service = try await ScriptedService { _, _ in .say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
         let log = Notebook<String>()
         try await HTTPPair.run(service, log: log) { pair in
