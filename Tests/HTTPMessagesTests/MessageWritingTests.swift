@@ -29,6 +29,27 @@ struct MessageWritingTests {
                 == "POST /a?b HTTP/1.1\r\nHost: a\r\nX: y\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
     }
 
+    @Test(arguments: [true, false])
+    func `a response gets the request's id unless it has one, be it a list or a record that was read`(fromRecord: Bool) throws {
+        func head(_ fields: HTTPHeaders) throws -> String {
+            var message = ResponseMessage(status: 200, reason: "OK", fields: fields)
+            if fromRecord {
+                var (decoder, record) = (MessageDecoder(.responses), ByteBuffer())
+                record.writeRecord(message)
+                decoder.receive(record)
+                guard case .response(let read)? = try decoder.next() else { throw MissingResponse() }
+                message = read
+            }
+            var bytes = ByteBuffer()
+            bytes.writeResponseHead(message, toMethod: "GET", toHTTP10: false, keepsAlive: true, id: "ours")
+            return String(buffer: bytes)
+        }
+        #expect(try head(["A": "b"]) == "HTTP/1.1 200 OK\r\nA: b\r\nX-Request-Id: ours\r\nContent-Length: 0\r\n\r\n")
+        #expect(try head(["x-request-ID": "theirs"]) == "HTTP/1.1 200 OK\r\nx-request-ID: theirs\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    private struct MissingResponse: Error {}
+
     @Test func `whatever is in a message, it is written as one`() throws {
         let message = RequestMessage(
             scheme: "http", id: "id", method: "GET /x HTTP/1.1\r\n", target: "/ HTTP/1.1\r\nX: y",
