@@ -285,7 +285,7 @@ final class VisitorConnection: TransportUser {
 
     /// Where a request is to be answered, if that is not here.
     private func home(of request: JudgedRequest) -> (any EventLoop)? {
-        guard self.mayMove, false else { return nil }
+        guard self.mayMove else { return nil }
         self.mayMove = false
         // The only request of a connection is not worth the move.
         guard request.keepsAlive || request.upgrade != nil else { return nil }
