@@ -12,7 +12,7 @@ package import struct NIOCore.ByteBuffer
 ///
 /// One owner, on one event loop, and never a copy: a copy would share the streams. A structure, so that each call of the owner's is one
 /// access, however much happens inside.
-package struct Link {
+package struct Link: ~Copyable {
     package enum Role: Sendable { case client, server }
 
     package enum Event: Equatable, Sendable {

@@ -203,13 +203,12 @@ final class HostilePeer {
 
     /// - Returns: Whether a peer that says so may go on.
     private func resume(_ terms: Frame.Terms, count: UInt64) throws -> Bool {
-        guard let link = self.link else {
+        guard let isPossible = self.link?.isPossible(received: count) else {
             guard count == 0 else { return false }
             self.peerTerms = terms
             self.link = Link(role: self.role, terms: self.terms, peerTerms: terms, isResumable: self.isResumable, budget: self.budget)
             return true
         }
-        let isPossible = link.isPossible(received: count)
         if isPossible {
             try require(
                 self.acknowledged...self.sent.count ~= Int(count) && (self.isResumable || count == self.sent.count),
@@ -301,12 +300,11 @@ final class HostilePeer {
     // MARK: What must hold
 
     func check() throws {
-        guard let link = self.link else { return }
-        try requireEqual(link.received, self.received, "frames received")
-        try requireEqual(link.sent, UInt64(self.sent.count), "frames sent")
+        guard let received = self.link?.received, let sent = self.link?.sent, let streams = self.link?.streamCount else { return }
+        try requireEqual(received, self.received, "frames received")
+        try requireEqual(sent, UInt64(self.sent.count), "frames sent")
         try require(
-            link.streamCount <= Int(clamping: self.terms.streams) + Int(clamping: self.peerTerms.streams),
-            "\(link.streamCount) streams")
+            streams <= Int(clamping: self.terms.streams) + Int(clamping: self.peerTerms.streams), "\(streams) streams")
         try require(self.budget.used <= self.budget.bytes, "\(self.budget.used) bytes taken of \(self.budget.bytes)")
         guard self.isResumable else { return }
         let kept = self.sent[self.acknowledged...].reduce(0) {

@@ -283,7 +283,7 @@ struct LinkTests {
         link.reset(StreamID(2), .internalError)
         link.connected(StreamID(2))
         link.taken(5, from: StreamID(2), now: .start)
-        #expect(!link.hasOutbound)
+        #expect(link.hasOutbound == false)
     }
 
     // MARK: Bounds
@@ -306,12 +306,12 @@ struct LinkTests {
         var link = Self.link(.client, streams: 0)
         let most = UInt64(Limits.Implementation.queuedControlFrames)
         for number in 1...most { try link.receive(.open(2 * number)) }
-        #expect(!link.isFlooded)
+        #expect(link.isFlooded == false)
         try link.receive(.open(2 * most + 2))
-        #expect(link.isFlooded)
+        #expect(link.isFlooded == true)
         #expect(link.nextOutbound() == .frame(.acknowledgement(count: most + 1)))
         _ = link.nextOutbound()
-        #expect(!link.isFlooded)
+        #expect(link.isFlooded == false)
     }
 
     @Test func `visitors who come and go while the connection stands still do not make the peer look guilty`() {

@@ -8,7 +8,7 @@ struct SchedulingTests {
     private static let share = Limits.Implementation.contendedFrameBytes
 
     /// A sender that counts what leaves it.
-    private struct Sender {
+    private struct Sender: ~Copyable {
         var link: Link
         private(set) var bytes: [StreamID: Int] = [:]
         private(set) var frames: [Link.Outbound] = []
@@ -68,19 +68,19 @@ struct SchedulingTests {
         let limit = Limits.Implementation.attentiveBytes
         let sent = sender.bytes.values.reduce(0, +)
         #expect(sent <= limit + Limits.Implementation.dataFrameBytes && sent > limit / 2)
-        #expect(!sender.link.hasOutbound)
+        #expect(sender.link.hasOutbound == false)
         for _ in 0..<3 {
             sender.send(64, on: short)
-            #expect(sender.link.hasOutbound)
+            #expect(sender.link.hasOutbound == true)
             sender.drain()
         }
         #expect(sender.bytes[short] == 192)
-        #expect(!sender.link.hasOutbound)
+        #expect(sender.link.hasOutbound == false)
         try sender.link.acknowledge(sender.link.sent)
-        #expect(sender.link.hasOutbound, "an acknowledgement lets bulk go on")
+        #expect(sender.link.hasOutbound == true, "an acknowledgement lets bulk go on")
         sender.drain()
         sender.link.isAttentive = false
-        #expect(sender.link.hasOutbound, "and so does the end of the attention")
+        #expect(sender.link.hasOutbound == true, "and so does the end of the attention")
         while sender.bytes.values.reduce(0, +) < count << 22 + 192 {
             sender.drain()
             try sender.link.acknowledge(sender.link.sent)
@@ -221,7 +221,7 @@ struct SchedulingTests {
         let blocked = try sender.openBulk(5_000)
         sender.drain()
         #expect(sender.bytes[blocked] == 1_000)
-        #expect(!sender.link.hasOutbound)
+        #expect(sender.link.hasOutbound == false)
 
         let other = try sender.openBulk(800)
         sender.drain()
@@ -230,7 +230,7 @@ struct SchedulingTests {
         sender.drain()
         #expect(sender.bytes[blocked] == 4_000)
         sender.link.finish(blocked)
-        #expect(!sender.link.hasOutbound, "FIN waits behind what has no credit")
+        #expect(sender.link.hasOutbound == false, "FIN waits behind what has no credit")
         try sender.link.receive(.frame(.credit(blocked, bytes: 1_000)))
         sender.drain()
         #expect(sender.bytes[blocked] == 5_000)

@@ -138,7 +138,7 @@ struct SimulatedSession {
         }
     }
 
-    private static func replayBound(_ link: Link) -> Int {
+    private static func replayBound(_ link: borrowing Link) -> Int {
         max(Limits.Implementation.replayBytes, link.budget.share) + Limits.Implementation.replayReserveBytes
             + Limits.Implementation.dataFrameBytes + Limits.Implementation.keptFrameBytes
     }
