@@ -130,6 +130,7 @@ package struct Link: ~Copyable {
     package mutating func end() {
         for stream in self.streams.values { self.budget.give(self.growth(of: stream)) }
         self.streams = [:]
+        self.scheduler = Scheduler()
         self.queuedBytes = 0
         self.replay.end()
     }
@@ -203,7 +204,7 @@ package struct Link: ~Copyable {
         stream.enqueue(bytes)
         self.queuedBytes += bytes.readableBytes
         if stream.isShort { self.restraint.isHolding = false }
-        if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
+        if stream.hasSomethingToSend { self.scheduler.enqueue(stream) }
         return stream.takesMore(upTo: self.queueLimit)
     }
 
@@ -211,7 +212,7 @@ package struct Link: ~Copyable {
     package mutating func finish(_ id: StreamID) {
         guard let stream = self.streams[id], stream.sending == .open else { return }
         stream.finish()
-        if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
+        if stream.hasSomethingToSend { self.scheduler.enqueue(stream) }
     }
 
     /// Ends a stream at once in both directions; what is queued for it is dropped.
@@ -283,40 +284,36 @@ package struct Link: ~Copyable {
         guard self.takesData else { return nil }
         let holdsBulk = self.restraint.holdsBulk(unacknowledged: self.replay.payloadBytes)
         var held = 0
-        while let id = self.scheduler.current {
-            guard let stream = self.streams[id] else {
-                self.scheduler.drop()
-                continue
-            }
+        while let stream = self.scheduler.current {
             guard stream.hasSomethingToSend else {
-                self.scheduler.leave(&stream.turn)
+                self.scheduler.leave(stream)
                 continue
             }
             if stream.owesOnlyFinish {
-                self.scheduler.leave(&stream.turn)
+                self.scheduler.leave(stream)
                 stream.finishSent()
                 self.removeIfFinished(stream)
-                return .frame(.finish(id))
+                return .frame(.finish(stream.id))
             }
             guard !holdsBulk || stream.isShort else {
                 held += 1
                 self.restraint.isHolding = held >= min(self.scheduler.count, Restraint.searched)
                 if self.restraint.isHolding { return nil }
-                self.scheduler.passOver(&stream.turn)
+                self.scheduler.passOver(stream)
                 continue
             }
             let isContended = self.scheduler.isContended
             guard !isContended || stream.turn.deficit > 0 else {
-                self.scheduler.next(&stream.turn)
+                self.scheduler.next(stream)
                 continue
             }
             let payload = stream.dequeue(
                 atMost: isContended ? self.scheduler.share : Limits.Implementation.dataFrameBytes)
             self.queuedBytes -= payload.readableBytes
-            self.scheduler.sent(payload.readableBytes, &stream.turn)
-            if !stream.hasSomethingToSend { self.scheduler.rest(&stream.turn) }
-            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
-            return .data(id, payload)
+            self.scheduler.sent(payload.readableBytes, stream)
+            if !stream.hasSomethingToSend { self.scheduler.rest(stream) }
+            if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(stream.id)) }
+            return .data(stream.id, payload)
         }
         return nil
     }
@@ -352,6 +349,8 @@ package struct Link: ~Copyable {
         self.budget.give(self.growth(of: stream))
         if stream.window.size == self.largestWindow { self.largestWindow = 0 }
         self.queuedBytes -= stream.queuedBytes
+        stream.end()
+        self.scheduler.forget(stream)
         if self.isOwn(id) { self.ownStreams -= 1 } else { self.peerStreams -= 1 }
         return true
     }

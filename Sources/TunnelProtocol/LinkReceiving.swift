@@ -82,7 +82,7 @@ extension Link {
             guard bytes > 0 else { throw PeerViolation(.flowControl, "CREDIT of 0 bytes on stream \(id)") }
             guard let stream = self.streams[id] else { return }
             try stream.addCredit(bytes)
-            if stream.hasSomethingToSend { self.scheduler.enqueue(id, &stream.turn) }
+            if stream.hasSomethingToSend { self.scheduler.enqueue(stream) }
             if stream.takesBytesAgain(upTo: self.queueLimit) { self.events.append(.sendable(id)) }
         case .listen(let listen):
             guard self.role == .server else { throw PeerViolation(.unexpectedFrame, "LISTEN from a server") }

@@ -116,6 +116,14 @@ final class Stream {
         self.receivingIsFinished = true
     }
 
+    /// The link has forgotten it; whoever still has it sends nothing.
+    func end() {
+        self.sending = .finished
+        self.receivingIsFinished = true
+        self.queue = []
+        self.queuedBytes = 0
+    }
+
     func receive(_ count: Int) throws(PeerViolation) {
         guard !self.receivingIsFinished else { throw PeerViolation(.streamState, "DATA after FIN on stream \(self.id)") }
         try self.window.receive(count)

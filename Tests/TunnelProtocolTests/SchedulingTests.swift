@@ -88,6 +88,25 @@ struct SchedulingTests {
         #expect(bulk.allSatisfy { sender.bytes[$0] == 4 << 20 })
     }
 
+    @Test func `streams that are gone before their turn comes do not pile up`() throws {
+        var sender = Sender(isResumable: true)
+        let bulk = try sender.openBulk(8 << 20)
+        sender.drain()
+        let listed = sender.link.scheduler.count
+        for _ in 0..<1_000 {
+            let stream = try sender.openBulk(10)
+            sender.link.reset(stream, .connectionReset)
+            sender.drain()
+        }
+        #expect(sender.link.scheduler.count < listed + 200)
+        while sender.bytes[bulk] != 8 << 20 {
+            try sender.link.acknowledge(sender.link.sent)
+            sender.drain()
+        }
+        #expect(sender.bytes.count == 1)
+        #expect(sender.link.hasOutbound == false)
+    }
+
     /// Whoever holds bulk back relies on an acknowledgement to come: nothing else would ever let it go on.
     @Test(arguments: [100, 1_200, 20_000, 300_000])
     func `an attentive link is never left waiting for an acknowledgement that is not due`(piece: Int) throws {
