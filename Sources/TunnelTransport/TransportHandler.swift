@@ -374,6 +374,8 @@ package final class TransportHandler: ChannelInboundHandler {
 
     private func finish() {
         self.liftLimit()
+        // With our direction ended, the other one's end in order arrives as the channel's.
+        if self.outputHasEnded, self.end == nil { _ = self.inputEnded() }
         guard let user = self.user else { return }
         self.user = nil
         self.context = nil

@@ -407,8 +407,10 @@ extension TunnelConnection {
     /// - Parameter arrived: Called there with the connection, which has no delegate yet. Not called when the connection broke on
     ///   the way; the client will try again.
     package func move(to eventLoop: any EventLoop, arrived: @escaping @Sendable (TunnelConnection) -> Void) {
-        guard self.end == nil, let transport = self.transport.release() else {
-            self.abort()
+        guard self.end == nil else { return }
+        guard let transport = self.transport.release() else {
+            self.end = .transport(.failed("it could not be handed to its session's event loop"))
+            self.transport.abort()
             return
         }
         self.end = .closedHere

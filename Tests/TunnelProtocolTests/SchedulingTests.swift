@@ -13,10 +13,10 @@ struct SchedulingTests {
         private(set) var bytes: [StreamID: Int] = [:]
         private(set) var frames: [Link.Outbound] = []
 
-        init(window: UInt64 = 1 << 40, isResumable: Bool = false) {
+        init(window: UInt64 = 1 << 40, isResumable: Bool = false, budget: Int = Limits.Implementation.memoryBudgetBytes) {
             self.link = Link(
                 role: .server, terms: Frame.Terms(), peerTerms: Frame.Terms(initialWindow: window),
-                isResumable: isResumable, budget: MemoryBudget())
+                isResumable: isResumable, budget: MemoryBudget(bytes: budget))
         }
 
         mutating func open() throws -> StreamID {
@@ -89,7 +89,7 @@ struct SchedulingTests {
     }
 
     @Test func `streams that are gone before their turn comes do not pile up`() throws {
-        var sender = Sender(isResumable: true)
+        var sender = Sender(isResumable: true, budget: 0)
         let bulk = try sender.openBulk(8 << 20)
         sender.drain()
         let listed = sender.link.scheduler.count

@@ -87,9 +87,11 @@ final class ServiceConnection: ChannelDuplexHandler {
         try channel.pipeline.syncOperations.addHandlers([self, ByteToMessageHandler(decoder), ResponseReceiver(self)])
     }
 
-    /// Whether nothing is known that would keep it from carrying another exchange.
+    /// Whether nothing is known that would keep it from carrying another exchange. A service that has answered before it took the whole
+    /// request may never take the rest.
     var isUsable: Bool {
-        if case .over = self.phase { false } else { self.isActive && self.context?.channel.isActive == true }
+        if case .over = self.phase { return false }
+        return self.isActive && self.unconfirmed == 0 && self.context?.channel.isActive == true
     }
 
     // MARK: From the user
@@ -125,7 +127,13 @@ final class ServiceConnection: ChannelDuplexHandler {
     func finishOutput() {
         guard !self.outputIsFinished, let context = self.context else { return }
         self.outputIsFinished = true
-        context.close(mode: .output, promise: nil)
+        // Closing the output while bytes wait would drop them once the input is closed too.
+        self.whenWritten { context.close(mode: .output, promise: nil) }
+    }
+
+    private func whenWritten(_ body: @escaping () -> Void) {
+        self.flush()
+        self.context?.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenSuccess(body)
     }
 
     func pauseReading() {
@@ -154,6 +162,15 @@ final class ServiceConnection: ChannelDuplexHandler {
         self.pool = nil
         self.phase = .over
         self.context?.close(promise: nil)
+    }
+
+    /// Likewise, once the service has been sent all that was written.
+    func closeOnceWritten() {
+        guard let context = self.context else { return }
+        self.user = nil
+        self.pool = nil
+        self.phase = .over
+        self.whenWritten { context.close(promise: nil) }
     }
 
     /// What is known of the response's head says that the other protocol follows, or that the next head does.
@@ -193,6 +210,8 @@ final class ServiceConnection: ChannelDuplexHandler {
     func channelActive(context: ChannelHandlerContext) {
         self.isActive = true
         context.fireChannelActive()
+        // Nobody may have waited any longer.
+        if case .over = self.phase { return context.close(promise: nil) }
         self.user?.connected()
     }
 

@@ -362,9 +362,9 @@ final class ServiceExchange: ServiceConnectionUser {
 
     /// Called every now and then: whether the service has been silent for too long.
     func check(now: Instant, timeout: Duration) {
-        guard self.phase == .asking, now - self.lastProgress > timeout else { return }
-        // Who is waited for is the visitor.
-        guard self.requestIsComplete || self.unconfirmed > 0 || self.request.asksForUpgrade else { return }
+        guard self.phase == .connecting || self.phase == .asking, now - self.lastProgress > timeout else { return }
+        // Otherwise the visitor is waited for.
+        guard self.phase == .connecting || self.requestIsComplete || self.unconfirmed > 0 || self.request.asksForUpgrade else { return }
         self.answer(.timedOut(service: self.service.address))
     }
 
@@ -397,9 +397,14 @@ final class ServiceExchange: ServiceConnectionUser {
     // MARK: The end
 
     private func complete() {
-        if self.requestIsComplete, self.keepsAlive, self.phase == .answering, let connection = self.connection {
-            self.connection = nil
-            self.service.pool.give(connection)
+        if let connection = self.connection, self.requestIsComplete {
+            if self.phase == .upgraded {
+                self.connection = nil
+                connection.closeOnceWritten()
+            } else if self.phase == .answering, self.keepsAlive {
+                self.connection = nil
+                self.service.pool.give(connection)
+            }
         }
         if self.purpose != .health { self.service.answered(nil) }
         self.end(self.requestIsComplete ? .complete : .early, nil)
@@ -431,20 +436,5 @@ final class ServiceExchange: ServiceConnectionUser {
             ClientRequest(
                 id: self.request.id, started: self.startedAt, method: self.request.method, path: self.request.target.withoutQuery, status: self.status,
                 duration: duration, bytes: self.bodyBytes, endpoint: self.request.visitor, url: self.service.url, failure: failure))
-    }
-}
-
-extension RequestMessage {
-    fileprivate mutating func withoutUpgrade() {
-        self.asksForUpgrade = false
-        self.fields.remove(name: "Connection")
-        self.fields.remove(name: "Upgrade")
-    }
-}
-
-extension HTTPHeaders {
-    /// Without what cannot be written again.
-    fileprivate var sound: HTTPHeaders {
-        HTTPHeaders(self.filter { HTTPText.isToken($0.name) && HTTPText.isValue($0.value) })
     }
 }

@@ -30,28 +30,6 @@ final class VisitorConnection: TransportUser {
         var parts: [HTTPServerRequestPart]
     }
 
-    /// How long the visitor may leave us waiting.
-    private enum Patience: Equatable {
-        /// Between requests: longer than the minute that load balancers keep a connection for the next one.
-        case idle
-        /// For the rest of a head.
-        case head
-        /// For more of a body.
-        case body
-        /// For the socket to take what was written.
-        case writing
-        /// For more of an answer to a visitor who has closed its direction, and may be gone.
-        case halfClosed
-
-        var time: TimeAmount {
-            switch self {
-            case .idle: .seconds(75)
-            case .head: TransportLimits.greeting
-            case .body, .writing, .halfClosed: .seconds(60)
-            }
-        }
-    }
-
     let server: ServerContext
     let eventLoop: any EventLoop
     let transport: TransportHandler
@@ -70,13 +48,19 @@ final class VisitorConnection: TransportUser {
     private var refusal: MessageRefusal?
     private var isForFrontDoor = false
     private var isAdvancing = false
+    /// Requests that were begun since others had their turn.
+    private var begun = 0
+    private var isYielding = false
     private var inputHasEnded = false
-    private var patience: Patience?
+    private var patience: VisitorPatience?
     private var patienceEnds = NIODeadline.distantFuture
     /// Bytes that the socket had not taken when that was last looked at.
     private var waitingBytes = 0
     private var timer: Scheduled<Void>?
     private var timerFires = NIODeadline.distantFuture
+
+    /// Requests that are answered at once, one after the other: pages and refusals, some 12 µs each. Then others of the loop have their turn.
+    private static let requestsPerTurn = 64
 
     private init(_ transport: TransportHandler, peer: ForwardedNode, on eventLoop: any EventLoop, _ server: ServerContext) {
         self.server = server
@@ -142,7 +126,7 @@ final class VisitorConnection: TransportUser {
 
     func transportIsWritable() {
         self.exchange?.visitorTakesMore()
-        self.watch()
+        self.advance()
     }
 
     func transportInputEnded() -> Bool {
@@ -154,9 +138,8 @@ final class VisitorConnection: TransportUser {
         case .closing: return true
         case .serving:
             // With TLS nobody closes one direction only; whoever closes it is gone.
-            guard let exchange = self.exchange, exchange.isRequestWhole || !self.feed.isEmpty, self.transport.security == nil
-            else { return false }
-            self.watch()
+            guard self.exchange?.isRequestWhole == true || !self.feed.isEmpty, self.transport.security == nil else { return false }
+            self.advance()
             return true
         }
     }
@@ -179,12 +162,13 @@ final class VisitorConnection: TransportUser {
 
     // MARK: Requests
 
-    /// Gives the decoder what is wanted now, and the socket leave to bring more.
+    /// Gives the decoder what is wanted now, and the socket leave to bring more. Whoever does not read answers asks for nothing more: what
+    /// waits for a visitor is one answer, and the credit of its stream bounds that.
     private func advance() {
         guard !self.isAdvancing else { return }
         self.isAdvancing = true
         do throws(MessageRefusal) {
-            while self.state == .serving, self.departure == nil, self.exchange?.wantsBody ?? true, let bytes = try self.feed.next() {
+            while self.state == .serving, self.departure == nil, self.exchange?.wantsBody ?? self.mayBegin, let bytes = try self.feed.next() {
                 self.transport.pass(up: bytes)
                 if let refusal = self.refusal { throw refusal }
                 if self.isForFrontDoor { return self.giveBack() }
@@ -195,11 +179,32 @@ final class VisitorConnection: TransportUser {
         self.isAdvancing = false
         guard self.state == .serving, self.departure == nil else { return }
         if self.inputHasEnded {
-            guard let exchange = self.exchange else { return self.close() }
-            if self.feed.isEmpty, !exchange.isRequestWhole { return self.refuse(MessageRefusal(400, "it ended before its body was complete")) }
+            if let exchange = self.exchange {
+                if self.feed.isEmpty, !exchange.isRequestWhole {
+                    return self.refuse(MessageRefusal(400, "it ended before its body was complete"))
+                }
+            } else if self.feed.isEmpty || self.mayBegin {
+                return self.close()
+            }
         }
-        self.transport.isReading = self.feed.isEmpty || self.exchange == nil
+        self.transport.isReading = self.feed.isEmpty || self.exchange == nil && self.mayBegin
         self.watch()
+    }
+
+    /// Whether the next request may be looked at.
+    private var mayBegin: Bool { self.transport.isWritable && !self.isYielding }
+
+    private func countRequest() {
+        // The time of its head is over; that of the next one's begins anew.
+        self.patience = nil
+        self.begun += 1
+        guard self.begun == Self.requestsPerTurn else { return }
+        self.isYielding = true
+        self.eventLoop.assumeIsolated().execute {
+            self.isYielding = false
+            self.begun = 0
+            self.advance()
+        }
     }
 
     /// From the decoder.
@@ -239,6 +244,7 @@ final class VisitorConnection: TransportUser {
                 return
             }
             self.feed.headEnded(request.body)
+            self.countRequest()
             let exchange = VisitorExchange(request, of: self, keepsAlive: request.keepsAlive && !head.headers.contains(name: "Upgrade"))
             self.exchange = exchange
             exchange.begin()
@@ -320,7 +326,10 @@ final class VisitorConnection: TransportUser {
 
     /// Goes on here with what would have left.
     private func stay(_ departure: Departure) {
+        // An answer that is there at once must not let the next request begin between these.
+        self.isAdvancing = true
         for part in departure.parts { self.received(part) }
+        self.isAdvancing = false
         if let refusal = self.refusal { self.refuse(refusal) } else { self.advance() }
     }
 
@@ -379,11 +388,13 @@ final class VisitorConnection: TransportUser {
 
     private func watch() {
         guard self.state == .serving else { return }
-        let patience: Patience? =
+        let patience: VisitorPatience? =
             if !self.transport.isWritable {
                 .writing
             } else if let exchange = self.exchange {
                 if exchange.wantsBody, !exchange.isRequestWhole { .body } else { self.inputHasEnded ? .halfClosed : nil }
+            } else if self.isYielding {
+                nil
             } else {
                 self.feed.isEmpty && !self.feed.isInsideHead ? .idle : .head
             }
@@ -409,11 +420,11 @@ final class VisitorConnection: TransportUser {
     /// A slow visitor takes its time to make room for more; what counts is that it takes anything at all.
     private func lookAtWriting() {
         let waiting = self.transport.waitingBytes
-        if waiting != self.waitingBytes { self.patienceEnds = .now() + Patience.writing.time }
+        if waiting != self.waitingBytes { self.patienceEnds = .now() + VisitorPatience.writing.time }
         self.waitingBytes = waiting
     }
 
-    private func lost(_ patience: Patience) {
+    private func lost(_ patience: VisitorPatience) {
         switch patience {
         case .idle: self.close()
         case .head: self.refuse(MessageRefusal(408, "its head took longer than \(patience.time.nanoseconds / 1_000_000_000) s"))

@@ -40,6 +40,11 @@ final class VisitorStream: StreamUser {
         self.tunnel = tunnel
         self.whenOver = whenOver
         self.stream = RemoteStream(eventLoop: eventLoop, home: tunnel.home, user: self) { end in tunnel.open(end, visitor, nil) }
+        guard self.isOpen else {
+            // Refused at once.
+            self.stream = nil
+            return
+        }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         self.closing = tunnel.whenClosed { eventLoop.execute { bound.value.tunnelClosed() } }
     }

@@ -18,6 +18,8 @@ Paths, by their beginning:
     /upload         whether the body is the pattern
     /hold           waits for an order `release` before it answers
     /answer-later   takes the head, answers after `release`, and reads the body then
+    /answer-unread  takes the head, answers after `release`, and reads the body after another
+    /hang-up        answers an upgrade, ends its direction, and says what it hears before the other one ends
     /events         Server-Sent Events: the first at once, each further one after `release`, ?all for three at once
     /websocket      a WebSocket that sends back what it gets
     /die            ?length=N&after=M, ?chunked&after=M: leaves in the middle of its body; ?head leaves before it says anything
@@ -199,10 +201,15 @@ class Connection:
         if path == "/die" and "head" in options:
             self.note(request, "request")
             self.close(by_reset="reset" in options)
-        if path in ("/refuse", "/refuse-and-read", "/answer-later"):
+        if path in ("/refuse", "/refuse-and-read", "/answer-later", "/answer-unread"):
             self.state.say(event="head", name=self.state.name, target=request.target)
             if path == "/answer-later":
                 self.state.wait(seen)
+            elif path == "/answer-unread":
+                self.state.wait(seen)
+                self.answer(request, 200, "unread\n")
+                answered = True
+                self.state.wait(seen + 1)
             else:
                 self.answer(request, 403, "not here\n", [("Connection", "close")] if path == "/refuse" else [])
                 answered = True
@@ -263,6 +270,8 @@ class Connection:
             self.events(request, options, seen)
         elif path == "/websocket":
             self.websocket(request)
+        elif path == "/hang-up":
+            self.hang_up()
         elif path == "/die":
             self.die(options)
         elif path == "/http10":
@@ -290,6 +299,18 @@ class Connection:
             self.answer(request, 200, body, [("Content-Type", kind), ("Cache-Control", "no-store")])
         else:
             self.answer(request, 200, json.dumps(self.facts(request)), [("Content-Type", "application/json")])
+
+    def hang_up(self):
+        self.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: words\r\n\r\n")
+        self.socket.shutdown(socket.SHUT_WR)
+        heard, end = self.buffer, "in order"
+        try:
+            while part := self.socket.recv(1 << 16):
+                heard += part
+        except OSError:
+            end = "reset"
+        self.state.say(event="heard", text=heard.decode("latin-1"), end=end)
+        raise Gone()
 
     def wait_for_release(self, request, seen):
         """What is asked to wait is told from what is asked already."""
