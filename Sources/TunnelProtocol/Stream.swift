@@ -14,11 +14,11 @@ final class Stream {
     /// Whether OPENED has been sent, or has come.
     var isConnected = false
     /// Its place among those that want to send.
-    var turn = Scheduler.Turn()
+    @exclusivity(unchecked) var turn = Scheduler.Turn()
     /// What the peer may still send us.
-    var window: ReceiveWindow
+    @exclusivity(unchecked) var window: ReceiveWindow
 
-    private(set) var queue = Deque<ByteBuffer>()
+    @exclusivity(unchecked) private(set) var queue = Deque<ByteBuffer>()
     private(set) var queuedBytes = 0
     /// Bytes we may still send.
     private(set) var credit: UInt64

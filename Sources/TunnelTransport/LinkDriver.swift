@@ -16,9 +16,9 @@ package protocol LinkDelegate: AnyObject {
 ///                                └──────────attach() of a newer connection──┘
 package final class LinkDriver {
     package let eventLoop: any EventLoop
-    private var link: Link
-    private var ends: [StreamID: any StreamEnd] = [:]
-    private var touched: [any StreamEnd] = []
+    @exclusivity(unchecked) private var link: Link
+    @exclusivity(unchecked) private var ends: [StreamID: any StreamEnd] = [:]
+    @exclusivity(unchecked) private var touched: [any StreamEnd] = []
     private var connection: TunnelConnection?
     private var delegate: (any LinkDelegate)?
     private var isDraining = false

@@ -57,9 +57,9 @@ package final class TunnelConnection: TransportUser {
     package var delegate: (any TunnelConnectionDelegate)?
 
     private let role: WebSocketConnection.Role
-    private var webSocket: WebSocketConnection
-    private var connection: LinkConnection
-    private var writer: FrameWriter
+    @exclusivity(unchecked) private var webSocket: WebSocketConnection
+    @exclusivity(unchecked) private var connection: LinkConnection
+    @exclusivity(unchecked) private var writer: FrameWriter
     private let eventLoop: any EventLoop
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
