@@ -23,6 +23,11 @@ package struct Keepalive: Equatable, Sendable {
     /// The shortest round trip seen: the path's own, without what waited in queues on the way.
     package private(set) var roundTrip: Duration?
 
+    /// Answers that another PING follows soon: the first ones meet programs that have only just begun, and the path is no longer than the
+    /// shortest of them.
+    private var measurementsLeft = 3
+    private static let measurementInterval = Duration.milliseconds(250)
+
     /// The first PING is due at once: it measures the path.
     package init(interval: Duration, timeout: Duration, now: Instant) {
         self.interval = interval
@@ -33,6 +38,7 @@ package struct Keepalive: Equatable, Sendable {
 
     /// The peer would like PINGs at most this often: no more of them, and as much more patience.
     package mutating func relax(to interval: Duration) {
+        if interval > Self.measurementInterval { self.measurementsLeft = 0 }
         guard interval > self.interval else { return }
         self.timeout = self.timeout * (interval / self.interval)
         self.interval = interval
@@ -58,6 +64,10 @@ package struct Keepalive: Equatable, Sendable {
         self.pingSent = nil
         let measured = now - sent
         self.roundTrip = min(self.roundTrip ?? measured, measured)
+        if self.measurementsLeft > 0 {
+            self.measurementsLeft -= 1
+            self.nextPing = min(self.nextPing, now + Self.measurementInterval)
+        }
         return measured
     }
 

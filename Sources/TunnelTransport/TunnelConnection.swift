@@ -261,6 +261,8 @@ package final class TunnelConnection: TransportUser {
             case .goAway(let goAway): self.delegate?.connection(self, goesAway: goAway)
             case .roundTrip(let measured):
                 if let roundTrip = self.connection.roundTrip { self.link?.measured(roundTrip) }
+                // The next PING may be due sooner.
+                self.keepAlive()
                 self.delegate?.connection(self, measured: measured)
             }
         } catch {
@@ -335,6 +337,7 @@ package final class TunnelConnection: TransportUser {
     }
 
     private func keepAlive() {
+        self.timer?.cancel()
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: self.connection.nextDeadline.deadline) {
             guard self.end == nil else { return }
             switch self.connection.timeReached(now: .now, jitter: .random(in: -1...1)) {

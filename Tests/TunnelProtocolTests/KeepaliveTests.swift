@@ -36,6 +36,32 @@ struct KeepaliveTests {
         #expect(pings == 30)
     }
 
+    @Test func `the first answers are followed by further PINGs soon, and the shortest round trip counts`() {
+        var keepalive = Self.usual()
+        var now = Instant.start
+        var measured: [Duration] = []
+        for (number, time) in [30, 2, 1, 5, 4].enumerated() {
+            #expect(keepalive.nextDeadline == now)
+            #expect(keepalive.timeReached(now: now, jitter: 0) == .ping(UInt64(number + 1)))
+            now = now + .milliseconds(time)
+            keepalive.heard(now: now)
+            measured += [keepalive.pongReceived(UInt64(number + 1), now: now)].compactMap(\.self)
+            let next = now + (number < 3 ? .milliseconds(250) : .seconds(20) - .milliseconds(time))
+            #expect(keepalive.nextDeadline == next)
+            now = next
+        }
+        #expect(measured == [30, 2, 1, 5, 4].map { .milliseconds($0) })
+        #expect(keepalive.roundTrip == .milliseconds(1))
+    }
+
+    @Test func `a peer that wants few PINGs gets no more of them at the beginning`() {
+        var keepalive = Self.usual()
+        keepalive.relax(to: .seconds(15))
+        #expect(keepalive.timeReached(now: .at(0), jitter: 0) == .ping(1))
+        #expect(keepalive.pongReceived(1, now: .at(1)) == .seconds(1))
+        #expect(keepalive.nextDeadline == .at(20))
+    }
+
     @Test func `acting at each deadline, and never between, misses nothing`() {
         var keepalive = Self.usual()
         var now = Instant.start
