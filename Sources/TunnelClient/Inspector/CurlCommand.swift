@@ -51,8 +51,7 @@ package enum CurlCommand {
             if !request.fields.contains(name: "Content-Type") { lines.append("-H 'Content-Type:'") }
         }
         let command = prefix + lines.joined(separator: " \\\n  ")
-        guard !body.isWhole else { return command }
-        return "# Only the first \(body.beginning.readableBytes) of \(body.count) bytes of the body are kept.\n" + command
+        return exchange.obstacleOfBody.map { "# \($0)\n\(command)" } ?? command
     }
 
     /// Nothing within single quotes means anything to a shell but their end.
