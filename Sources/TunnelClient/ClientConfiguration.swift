@@ -103,6 +103,11 @@ public struct ClientConfiguration: Sendable {
         guard 1...Int(Limits.Implementation.links) ~= self.links else {
             throw OperatorError(.badConfiguration, "a session has 1 to \(Limits.Implementation.links) links, not \(self.links)")
         }
+        guard self.exposures.count <= Limits.Implementation.tunnels else {
+            throw OperatorError(
+                .badConfiguration, "a session has at most \(Limits.Implementation.tunnels) tunnels, not \(self.exposures.count)",
+                remedy: "Run another client for the others.")
+        }
         guard self.certificate == nil || self.server.isSecure else {
             throw OperatorError(
                 .badConfiguration, "a client certificate cannot be presented to \(self.server), which is without TLS",

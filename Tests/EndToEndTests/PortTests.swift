@@ -97,6 +97,15 @@ import Testing
         }
     }
 
+    @Test func `more tunnels than a session has are refused before anything starts`() throws {
+        try Stage.run { stage in
+            let exposures = (1...257).flatMap { ["--expose", "\($0)"] }
+            let client = try stage.client(["--server", "wss://localhost:1", "--insecure"] + exposures)
+            #expect(try client.ended() == .code(78))
+            try client.line(containing: "at most 256 tunnels, not 257")
+        }
+    }
+
     @Test func `a server that cannot listen says so`() throws {
         try Stage.run { stage in
             let echo = try stage.echo()
