@@ -1,11 +1,9 @@
-internal import HTTPMessages
-
 /// Finds the end of a chunked body (RFC 9112 §7.1) in bytes as they come.
 ///
 ///     size ──▶ [extension] ──LF──▶ data ──▶ CRLF ──▶ size ... size 0 ──LF──▶ trailers ──empty line──▶ the end
 ///
 /// Strict about lines, so that the decoder behind it and it always agree: CRLF alone ends one, and a size is hexadecimal digits.
-struct ChunkScan {
+package struct ChunkScan: Sendable {
     private enum State {
         case size(digits: Int)
         case `extension`
@@ -29,11 +27,13 @@ struct ChunkScan {
     private var left: UInt64 = 0
     private var extra = 0
 
-    var isAtEnd: Bool { if case .end = self.state { true } else { false } }
+    package init() {}
+
+    package var isAtEnd: Bool { if case .end = self.state { true } else { false } }
 
     /// - Returns: How many of the bytes belong to the body; fewer than all only when it ends among them.
     /// - Throws: `MessageRefusal` with 400 or 431.
-    mutating func scan(_ bytes: some RandomAccessCollection<UInt8>) throws(MessageRefusal) -> Int {
+    package mutating func scan(_ bytes: some RandomAccessCollection<UInt8>) throws(MessageRefusal) -> Int {
         var index = bytes.startIndex
         while index != bytes.endIndex {
             if case .data = self.state {
