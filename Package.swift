@@ -85,7 +85,7 @@ let package = Package(
         .testTarget(name: "TunnelProtocolTests", dependencies: ["TunnelProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "IntermediariesTests", dependencies: ["Intermediaries", "TunnelProtocol", "WebSocketProtocol", nioCore], swiftSettings: strict),
         .testTarget(name: "HTTPMessagesTests", dependencies: ["HTTPMessages", "Intermediaries", "TunnelProtocol", nioCore, nioHTTP1, nioEmbedded], swiftSettings: strict),
-        .testTarget(name: "TunnelClientTests", dependencies: ["TunnelClient", "HTTPMessages", "TunnelProtocol", "WebSocketProtocol", nioCore, nioHTTP1], swiftSettings: strict),
+        .testTarget(name: "TunnelClientTests", dependencies: ["TunnelClient", "HTTPMessages", "TunnelProtocol", "WebSocketProtocol", nioCore, nioHTTP1, nioEmbedded], swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         // What a stranger's bytes must not do to each decoder: run on every fixture here, and under libFuzzer by Tests/fuzz.
         .target(

@@ -26,15 +26,25 @@ package struct ChunkScan: Sendable {
     private var state = State.size(digits: 0)
     private var left: UInt64 = 0
     private var extra = 0
+    /// Where in the bytes that were scanned last the trailers are, if any of them are there: from here to the end of the body.
+    package private(set) var trailers: Int?
 
     package init() {}
 
     package var isAtEnd: Bool { if case .end = self.state { true } else { false } }
 
+    private var isInTrailers: Bool {
+        switch self.state {
+        case .trailerStart, .trailer, .trailerLineFeed, .lastLineFeed: true
+        case .size, .extension, .sizeLineFeed, .data, .dataReturn, .dataLineFeed, .end: false
+        }
+    }
+
     /// - Returns: How many of the bytes belong to the body; fewer than all only when it ends among them.
     /// - Throws: `MessageRefusal` with 400 or 431.
     package mutating func scan(_ bytes: some RandomAccessCollection<UInt8>) throws(MessageRefusal) -> Int {
         var index = bytes.startIndex
+        self.trailers = self.isInTrailers ? 0 : nil
         while index != bytes.endIndex {
             if case .data = self.state {
                 let count = min(UInt64(bytes.distance(from: index, to: bytes.endIndex)), self.left)
@@ -46,6 +56,7 @@ package struct ChunkScan: Sendable {
             if case .end = self.state { break }
             try self.next(bytes[index])
             index = bytes.index(after: index)
+            if case .trailerStart = self.state, self.trailers == nil { self.trailers = bytes.distance(from: bytes.startIndex, to: index) }
         }
         return bytes.distance(from: bytes.startIndex, to: index)
     }

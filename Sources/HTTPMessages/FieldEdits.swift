@@ -66,13 +66,13 @@ package struct FieldEdits: Equatable, Sendable {
     /// - Throws: `FieldEditError` likewise, and for a value with a control character in it.
     package mutating func replace(_ name: String, with value: String) throws(FieldEditError) {
         try Self.check(name, value)
-        self.replaced.append(Field(name: name, value: value))
+        self.replaced.append(Field(name: name, value: String(opaque: value.utf8)))
     }
 
     /// - Throws: `FieldEditError` likewise.
     package mutating func add(_ name: String, _ value: String) throws(FieldEditError) {
         try Self.check(name, value)
-        self.added.append(Field(name: name, value: value))
+        self.added.append(Field(name: name, value: String(opaque: value.utf8)))
     }
 
     /// Reads `Name: value` as a field to add, as curl's `--header` has it.

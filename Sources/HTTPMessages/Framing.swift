@@ -47,6 +47,10 @@ struct Framing {
                 self.host = value
             }
         }
+        if bytes > MessageLimits.headBytes {
+            // What came is counted, not what stands for it in a text.
+            for (_, value) in headers { bytes -= value.utf8.count - value.opaqueByteCount }
+        }
         guard bytes <= MessageLimits.headBytes else {
             throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }

@@ -16,6 +16,8 @@ package struct JudgedResponse: Equatable, Sendable {
     package let body: BodyLength
     /// Whether bytes of a body follow: not for 1xx, 204, 304, or in answer to HEAD (RFC 9112 §6.3).
     package let hasBody: Bool
+    /// Whether it comes in chunks, perhaps with trailers behind them.
+    package let isChunked: Bool
     /// Whether the service's connection may carry another request afterwards. Never when the body goes on to the end of the
     /// connection, nor where a head speaks of a body that must not be.
     package let keepsAlive: Bool
@@ -50,6 +52,7 @@ package struct JudgedResponse: Equatable, Sendable {
         }
         guard !isInterim || !framing.isFramed else { throw MessageRefusal(502, "it speaks of a body where none may be") }
         self.hasBody = !(isInterim || status == 204 || status == 304 || method == "HEAD")
+        self.isChunked = self.hasBody && framing.isChunked
         if status == 204 {
             self.body = .none
         } else if self.hasBody, body == .none {

@@ -51,6 +51,14 @@ package struct RequestMessage: Equatable, Sendable {
 
     /// What keeping the fields takes, in bytes, rounded up.
     package var fieldBytesKept: Int { self.fieldList.bytesKept }
+
+    /// For people to read (`String.shown`): not to be sent.
+    package var shown: RequestMessage {
+        var shown = self
+        shown.target = self.target.shown
+        shown.fields = self.fields.shown
+        return shown
+    }
 }
 
 /// The head of a response, as it travels from the client to the server: without what belonged to the service's connection.
@@ -90,6 +98,18 @@ package struct ResponseMessage: Equatable, Sendable {
 
     /// What keeping the fields takes, in bytes, rounded up.
     package var fieldBytesKept: Int { self.fieldList.bytesKept }
+
+    /// For people to read (`String.shown`): not to be sent.
+    package var shown: ResponseMessage {
+        var shown = self
+        shown.reason = self.reason.shown
+        shown.fields = self.fields.shown
+        return shown
+    }
+}
+
+extension HTTPHeaders {
+    fileprivate var shown: HTTPHeaders { HTTPHeaders(self.map { ($0.name, $0.value.shown) }) }
 }
 
 /// One piece of what a stream of an HTTP tunnel carries. In each direction, again and again:

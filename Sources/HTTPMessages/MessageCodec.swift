@@ -84,6 +84,7 @@ extension ByteBuffer {
         var room = (texts.count + 2 * fields.count + 1) * TextWriter.lengthBytes
         for text in texts { room += text.utf8.count }
         for (name, value) in fields { room += name.utf8.count + value.utf8.count }
+        let start = self.writerIndex
         self.writeTexts(room: room) { writer in
             for text in texts { writer.write(counted: text) }
             writer.write(length: fields.count)
@@ -92,6 +93,19 @@ extension ByteBuffer {
                 writer.write(counted: value)
             }
         }
+        guard OpaqueBytes.mayStand(in: self.readableBytesView[start...]) else { return }
+        self.moveWriterIndex(to: start)
+        for text in texts { self.write(counted: text.opaqueBytes) }
+        self.writeVarint(UInt64(fields.count))
+        for (name, value) in fields {
+            self.write(counted: Array(name.utf8))
+            self.write(counted: value.opaqueBytes)
+        }
+    }
+
+    private mutating func write(counted bytes: [UInt8]) {
+        self.writeVarint(UInt64(bytes.count))
+        self.writeBytes(bytes)
     }
 }
 
@@ -258,7 +272,7 @@ package struct MessageDecoder: Sendable {
         let visitor = try reader.visitor()
         let id = try reader.text()
         let method = try reader.text()
-        let target = try reader.text()
+        let target = try reader.opaqueText()
         guard HTTPText.isToken(method), HTTPText.isTarget(target), HTTPText.isToken(id) else {
             throw MalformedRecord("a request line that cannot be written")
         }
@@ -298,7 +312,7 @@ package struct MessageDecoder: Sendable {
         guard let failure = reader.varint(), let status = reader.integer(UInt16.self), 100...599 ~= status else {
             throw MalformedRecord("a response without a status")
         }
-        let reason = try reader.text()
+        let reason = try reader.opaqueText()
         guard HTTPText.isValue(reason) else { throw MalformedRecord("a status line that cannot be written") }
         var message = ResponseMessage(status: status, reason: reason, body: body, failure: ResponseMessage.Failure(rawValue: failure))
         var fields = payload
@@ -320,7 +334,7 @@ package struct MessageDecoder: Sendable {
             try RecordReader.check(name, value)
             let name = String(decoding: name, as: UTF8.self)
             guard FieldKind.mayTrail(name) else { throw RecordReader.misplaced(name) }
-            trailers.append((name, String(decoding: value, as: UTF8.self)))
+            trailers.append((name, String(opaque: value)))
         }
         return trailers.isEmpty ? Self.noTrailers : HTTPHeaders(trailers)
     }

@@ -27,7 +27,7 @@ struct MessageFields: Equatable, Sendable {
         case .list(let headers): return headers
         case .record(let record):
             var fields: [(String, String)] = []
-            Self.forEach(in: record) { fields.append((String(decoding: $0, as: UTF8.self), String(decoding: $1, as: UTF8.self))) }
+            Self.forEach(in: record) { fields.append((String(decoding: $0, as: UTF8.self), String(opaque: $1))) }
             return HTTPHeaders(fields)
         }
     }
@@ -58,7 +58,7 @@ struct MessageFields: Equatable, Sendable {
     var lines: Lines {
         switch self.storage {
         // Each has two lengths and a letter there at least, and four other bytes here in place of the lengths.
-        case .record(let record): return Lines(fields: self, bytes: 2 * record.readableBytes)
+        case .record(let record): return Lines(fields: self, bytes: 2 * record.readableBytes, isText: false)
         case .list(let headers):
             // A colon and a blank between name and value, CR LF behind them.
             var (bytes, isSound) = (4 * headers.count, true)
@@ -68,7 +68,7 @@ struct MessageFields: Equatable, Sendable {
             }
             // Nearly always as they are. What is mended is no longer than it was.
             let sound = isSound ? headers : HTTPHeaders(headers.filter { HTTPText.isToken($0.name) }.map { ($0.name, $0.value.asValue) })
-            return Lines(fields: MessageFields(sound), bytes: bytes)
+            return Lines(fields: MessageFields(sound), bytes: bytes, isText: true)
         }
     }
 
@@ -76,6 +76,11 @@ struct MessageFields: Equatable, Sendable {
         fileprivate let fields: MessageFields
         /// What they take at most, ends and all.
         let bytes: Int
+        /// Whether they are written as a text, in which something may stand for bytes that are not UTF-8, and not as those bytes.
+        let isText: Bool
+
+        /// The same, written as a text.
+        var asText: Lines { self.isText ? self : MessageFields(self.fields.headers).lines }
     }
 
     private static func forEach(in record: ByteBuffer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {

@@ -34,7 +34,9 @@ extension ByteBuffer {
     package mutating func writeRequestHead(_ message: RequestMessage, keepsAlive: Bool = true) {
         let method = HTTPText.isToken(message.method) ? message.method : "GET"
         let target = HTTPText.isTarget(message.target) ? message.target : "/"
-        let lines = message.fieldList.lines
+        var lines = message.fieldList.lines
+        if target.mayBeOpaque { lines = lines.asText }
+        let start = self.writerIndex
         self.writeTexts(room: method.utf8.count + target.utf8.count + lines.bytes + TextWriter.framingBytes) { text in
             text.write(method)
             text.write(0x20)
@@ -49,6 +51,7 @@ extension ByteBuffer {
             if !keepsAlive, !message.asksForUpgrade { text.write("Connection: close\r\n") }
             text.writeLineEnd()
         }
+        if lines.isText { self.restoreOpaqueBytes(from: start) }
     }
 
     /// Writes the head of a response for a visitor, with the framing of its body and what becomes of the connection.
@@ -93,7 +96,9 @@ extension ByteBuffer {
             }
         }
         let reason = message.reason.asValue
-        let lines = message.fieldList.lines
+        var lines = message.fieldList.lines
+        if reason.mayBeOpaque { lines = lines.asText }
+        let start = self.writerIndex
         let id = id.flatMap { HTTPText.isToken($0) && !message.fieldList.contains("x-request-id") ? $0 : nil }
         self.writeTexts(room: reason.utf8.count + lines.bytes + (id?.utf8.count ?? 0) + TextWriter.framingBytes) { text in
             text.write("HTTP/1.1 ")
@@ -118,6 +123,7 @@ extension ByteBuffer {
             }
             text.writeLineEnd()
         }
+        if lines.isText { self.restoreOpaqueBytes(from: start) }
         return WrittenResponse(framing: framing, keepsAlive: keepsAlive)
     }
 
@@ -138,11 +144,21 @@ extension ByteBuffer {
     /// (RFC 9110 §6.5.1): whoever merges it into the head would take them for the message's own.
     package mutating func writeLastChunk(trailers: HTTPHeaders = HTTPHeaders()) {
         let lines = MessageFields(trailers.isEmpty ? trailers : trailers.fitForTrailers).lines
+        let start = self.writerIndex
         self.writeTexts(room: lines.bytes + TextWriter.framingBytes) { text in
             text.write("0\r\n")
             text.write(lines)
             text.writeLineEnd()
         }
+        self.restoreOpaqueBytes(from: start)
+    }
+
+    /// What was written from here on is a text.
+    private mutating func restoreOpaqueBytes(from start: Int) {
+        guard OpaqueBytes.mayStand(in: self.readableBytesView[start...]) else { return }
+        let bytes = OpaqueBytes.bytes(of: self.readableBytesView[start...])
+        self.moveWriterIndex(to: start)
+        self.writeBytes(bytes)
     }
 
     private mutating func writeLineEnd() { self.writeInteger(UInt16(0x0D0A)) }

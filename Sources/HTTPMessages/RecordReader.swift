@@ -47,6 +47,11 @@ struct RecordReader {
         String(decoding: try self.bytesOfText(), as: UTF8.self)
     }
 
+    /// One that may have bytes in it that are not UTF-8.
+    mutating func opaqueText() throws(MalformedRecord) -> String {
+        String(opaque: try self.bytesOfText())
+    }
+
     /// A list of fields, in order.
     ///
     /// - Returns: How many there are.

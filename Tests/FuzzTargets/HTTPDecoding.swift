@@ -1,3 +1,4 @@
+import HTTPMessages
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -57,10 +58,13 @@ extension DecodedMessages {
     }
 }
 
-func decodedRequests(in pieces: [[UInt8]]) throws -> DecodedMessages<HTTPRequestHead> {
+/// - Parameter hasBinaryBodies: What is not UTF-8 is in bodies, and not in heads, which the programs alone would find among them.
+func decodedRequests(in pieces: [[UInt8]], hasBinaryBodies: Bool = false) throws -> DecodedMessages<HTTPRequestHead> {
     let (channel, sink) = (EmbeddedChannel(), Requests())
     try channel.pipeline.syncOperations.addHandlers(ByteToMessageHandler(HTTPRequestDecoder()), sink)
-    for piece in pieces where !piece.isEmpty { _ = try? channel.writeInbound(ByteBuffer(bytes: piece)) }
+    for piece in pieces.map(ByteBuffer.init(bytes:)) where piece.readableBytes > 0 {
+        _ = try? channel.writeInbound(hasBinaryBodies ? piece : OpaqueBytes.escaped(piece))
+    }
     _ = try? channel.finish(acceptAlreadyClosed: true)
     return sink.decoded
 }
@@ -74,7 +78,19 @@ func decodedResponses(in pieces: [[UInt8]], to methods: [String]) throws -> Deco
         let head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: method), uri: "/")
         _ = try? channel.writeOutbound(HTTPClientRequestPart.head(head))
     }
-    for piece in pieces where !piece.isEmpty { _ = try? channel.writeInbound(ByteBuffer(bytes: piece)) }
+    for piece in pieces where !piece.isEmpty { _ = try? channel.writeInbound(OpaqueBytes.escaped(ByteBuffer(bytes: piece))) }
     _ = try? channel.finish(acceptAlreadyClosed: true)
     return sink.decoded
+}
+
+extension HTTPHeaders {
+    /// Every value is bytes of the input.
+    func checkBytes(of input: [UInt8]) throws {
+        for (name, value) in self where !["host", "connection", "upgrade"].contains(name.lowercased()) {
+            try require(value.isEmpty || input.firstRange(of: value.opaqueBytes) != nil, "\(name) has other bytes than came: \(value.opaqueBytes)")
+        }
+    }
+
+    /// As they are read in one piece: a cut leaves its mark in a text, though not in its bytes.
+    var joined: HTTPHeaders { HTTPHeaders(self.map { ($0.name, String(opaque: $0.value.opaqueBytes)) }) }
 }

@@ -16,6 +16,7 @@ extension FuzzTarget {
         let decoded = try decodedRequests(in: pieces)
         for message in decoded.messages {
             guard let request = judged(message.head) else { continue }
+            try request.fields.checkBytes(of: bytes)
             try require(!request.method.isEmpty && !request.target.isEmpty, "an empty line for \(message.head)")
             guard !request.host.isEmpty else { continue }
             try require(request.fields.first?.name == "Host", "Host is not the first of \(request.fields)")
@@ -31,7 +32,9 @@ extension FuzzTarget {
     }
 
     private static func judged(_ head: HTTPRequestHead) -> JudgedRequest? {
-        try? JudgedRequest(head)
+        guard var request = try? JudgedRequest(head) else { return nil }
+        request.fields = request.fields.joined
+        return request
     }
 
     /// Writes the request with these fields and another behind it, and reads both.

@@ -14,9 +14,12 @@ extension FuzzTarget {
         var cuts = Cuts(seed: input.byte())
         let method = settings & 1 == 0 ? "GET" : "HEAD"
         let asked = settings & 2 != 0
-        let decoded = try decodedResponses(in: cuts.pieces(of: input.rest()), to: [method, "GET"])
+        let bytes = input.rest()
+        let decoded = try decodedResponses(in: cuts.pieces(of: bytes), to: [method, "GET"])
         for message in decoded.messages.prefix(1) {
-            guard let response = try? JudgedResponse(message.head, toMethod: method, askedForUpgrade: asked) else { continue }
+            guard var response = try? JudgedResponse(message.head, toMethod: method, askedForUpgrade: asked) else { continue }
+            try response.fields.checkBytes(of: bytes)
+            response.fields = response.fields.joined
             try check(response, to: method, asked, isHTTP10: settings & 4 != 0, keepsAlive: settings & 8 != 0)
         }
     }

@@ -99,7 +99,7 @@ extension FuzzTarget {
         bytes.writeRequestHead(usual)
         bytes.writeImmutableBuffer(body)
         bytes.writeRequestHead(RequestMessage(scheme: "https", id: "id", method: "PUT", target: "/next", fields: ["Host": "next"]))
-        let read = try decodedRequests(in: [bytes.bytes])
+        let read = try decodedRequests(in: [bytes.bytes], hasBinaryBodies: true)
         let text = String(buffer: bytes)
         try require(!read.hasError, "what was written is refused:\n\(text)")
         guard !request.asksForUpgrade else { return }

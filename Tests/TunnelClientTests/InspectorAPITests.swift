@@ -128,6 +128,37 @@ import WebSocketProtocol
         #expect(sent.tunnel == TunnelNumber(1))
     }
 
+    @Test func `bytes that are not UTF-8 are shown as such, and are sent again as they were`() throws {
+        let value = String(opaque: [0x61, 0xE9, 0x62])
+        var exchange = Exchanges.begun("two", target: "/" + value, fields: ["X": value, "Cookie": value, "Y": "é"])
+        exchange = Exchanges.ended(exchange, fields: ["Location": value])
+        self.store.add(exchange)
+        let shown = try self.object("/api/requests/http/two")
+        let request = try #require(shown["request"] as? [String: Any])
+        #expect(request["uri"] as? String == "/a\u{FFFD}b")
+        #expect((request["headers"] as? [String: [String]])?["X"] == ["a\u{FFFD}b"])
+        let response = try #require(shown["response"] as? [String: Any])
+        #expect((response["headers"] as? [String: [String]])?["Location"] == ["a\u{FFFD}b"])
+        // Byte for byte.
+        let raw = try #require(Base64.decode(response["raw"] as? String ?? ""))
+        #expect(raw.firstRange(of: Array("Location: a".utf8) + [0xE9, 0x62, 0x0D]) != nil)
+        for path in ["/api/har?id=two&reveal=true", "/api/requests/http/two/curl?reveal=true", "/api/requests/http?reveal=true"] {
+            let (status, text) = self.get(path)
+            #expect(status == .ok && text.contains("a\u{FFFD}b") && !text.contains(value), "\(text)")
+        }
+        let fields = #"[["X","a\#u{FFFD}b"],["Cookie","•••"],["Y","é"],["New","a\#u{FFFD}b"]]"#
+        #expect(self.get("/api/requests/http", .POST, body: #"{"id":"two"}"#).0 == .noContent)
+        #expect(self.get("/api/requests/http", .POST, body: #"{"id":"two","uri":"/a\#u{FFFD}b","headers":\#(fields)}"#).0 == .noContent)
+        let sent = self.sent.withLockedValue { $0.map(\.request) }
+        #expect(sent.map(\.target) == ["/" + value, "/" + value])
+        for request in sent {
+            #expect(request.fields["X"] == [value])
+            #expect(request.fields["Cookie"] == [value])
+            #expect(request.fields["Y"] == ["é"])
+        }
+        #expect(sent.last?.fields["New"] == ["a\u{FFFD}b"])
+    }
+
     @Test(arguments: [
         "", "[]", "{}", #"{"id":1}"#, #"{"id":"one","method":"G T"}"#, #"{"id":"one","uri":"http://evil.example/"}"#,
         #"{"id":"one","uri":"/a b"}"#, #"{"id":"one","uri":"/\r\nX: y"}"#, #"{"id":"one","headers":[["X","a\nb"]]}"#,

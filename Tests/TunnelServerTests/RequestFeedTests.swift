@@ -43,6 +43,31 @@ import Testing
         #expect(try self.fed(chunked + chunked, .unknown, inPiecesOf: size) == [chunked, chunked])
     }
 
+    @Test(arguments: 1...90) func `what is not UTF-8 in a head or in trailers is given in its other form, and bodies as they are`(size: Int) throws {
+        let head = Array("POST /".utf8) + [0xE9] + Array(" HTTP/1.1\r\nHost: a\r\nX: é".utf8) + [0xFF, 0xC3] + Array("\r\n\r\n".utf8)
+        let body = Array("3\r\n".utf8) + [0xE9, 0xEE, 0xFF] + Array("\r\n0\r\n".utf8)
+        let trailers = Array("Y: é".utf8) + [0xE9] + Array("\r\n\r\n".utf8)
+        var (feed, given, heads) = (RequestFeed(), [UInt8](), [[UInt8]]())
+        var bytes = (head + body + trailers)[...]
+        while !bytes.isEmpty {
+            feed.append(ByteBuffer(bytes: bytes.prefix(size)))
+            bytes = bytes.dropFirst(size)
+            while let part = try feed.next() {
+                given += part.readableBytesView
+                if heads.isEmpty { heads.append([]) }
+                guard feed.isBetweenMessages, !feed.isInsideHead, heads.count == 1 else { continue }
+                // For who takes the connection over.
+                heads = [Array(feed.head.readableBytesView), given]
+                given = []
+                feed.headEnded(.unknown)
+            }
+        }
+        #expect(heads.first == head)
+        #expect(String(validating: heads[1], as: UTF8.self)?.opaqueBytes == head)
+        #expect(Array(given.prefix(body.count)) == body)
+        #expect(String(validating: given.dropFirst(body.count), as: UTF8.self)?.opaqueBytes == trailers)
+    }
+
     @Test(arguments: [
         "\r\n", ";x\r\n", "5\nhello\r\n", "5\r\nhello\n", "5\r\nhello\rX", "5\r\nhelloX", "5 \r\nhello\r\n", "0x5\r\nhello\r\n", "-1\r\n", "+1\r\n",
         "0000000000000005\r\n", "fffffffffffffffff\r\n", "5\r\rhello", "0\r\n\n", "0\r\nX: y\n\r\n", "0\r\nX: \u{0}\r\n\r\n", "5;\n\r\n",

@@ -64,6 +64,9 @@ final class ServiceConnection: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var decoderContext: ChannelHandlerContext?
     private var headEnd = HeadEnd()
+    private var statusLine = StatusLine()
+    /// Of a body that comes in chunks: where its trailers are.
+    private var chunks: ChunkScan?
     private var isActive = false
     private var isReading = true
     private var readIsWithheld = false
@@ -79,8 +82,8 @@ final class ServiceConnection: ChannelDuplexHandler {
     /// Adds what belongs above the socket, and above TLS.
     func install(in channel: any Channel) throws {
         var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = MessageLimits.headBytes
-        limits.maxHeaderListSize = MessageLimits.headBytes
+        limits.maxHeaderFieldSize = MessageLimits.decodedHeadBytes
+        limits.maxHeaderListSize = MessageLimits.decodedHeadBytes
         limits.maxHeaderFieldCount = MessageLimits.fields
         let decoder = HTTPResponseDecoder(
             leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .forward, limitConfiguration: limits)
@@ -176,6 +179,7 @@ final class ServiceConnection: ChannelDuplexHandler {
     /// What is known of the response's head says that the other protocol follows, or that the next head does.
     func headIsInformational() { self.phase = .head }
     func becameRaw() { self.phase = .raw }
+    func bodyIsChunked() { self.chunks = ChunkScan() }
 
     /// The method decides whether a body follows the response's head (RFC 9112 §6.3); the target is nobody's concern here.
     private static func announcement(_ method: String) -> HTTPRequestHead {
@@ -222,17 +226,31 @@ final class ServiceConnection: ChannelDuplexHandler {
             case .idle: return self.fail(.invalid("it spoke without having been asked"))
             case .head:
                 guard let count = self.headEnd.find(in: bytes), let head = bytes.readSlice(length: count) else {
-                    return self.decode(bytes, context)
+                    self.statusLine.append(bytes)
+                    return self.decode(OpaqueBytes.escaped(bytes), context)
                 }
+                self.statusLine.append(head)
                 self.phase = .body
-                self.decode(head, context)
-            case .body: return self.decode(bytes, context)
+                self.chunks = nil
+                self.decode(OpaqueBytes.escaped(head), context)
+            case .body: return self.decode(self.withEscapedTrailers(bytes), context)
             case .raw:
                 self.user?.received(bytes)
                 return
             case .over: return
             }
         }
+    }
+
+    private func withEscapedTrailers(_ bytes: ByteBuffer) -> ByteBuffer {
+        guard self.chunks != nil else { return bytes }
+        do {
+            _ = try self.chunks?.scan(bytes.readableBytesView)
+        } catch {
+            // The decoder may be less strict: what it makes of the rest is its business.
+            self.chunks = nil
+        }
+        return self.chunks?.trailers.map { OpaqueBytes.escaped(bytes, from: $0) } ?? bytes
     }
 
     private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -311,13 +329,18 @@ final class ServiceConnection: ChannelDuplexHandler {
     fileprivate func decoded(_ part: HTTPClientResponsePart) {
         guard let user = self.user else { return }
         switch part {
-        case .head(let head):
+        case .head(var head):
             // A head whose end was not where it should be: only a line without CR can have hidden it.
             if case .head = self.phase { return self.fail(.invalid("a line of its head does not end in CR LF")) }
+            if let status = self.statusLine.status(decoded: head.status) { head.status = status }
             user.received(head)
         case .body(let bytes): user.received(bytes)
         case .end(let trailers):
             if case .raw = self.phase { return }
+            let bytes = trailers?.reduce(0) { $0 + $1.name.utf8.count + $1.value.opaqueByteCount } ?? 0
+            guard bytes <= MessageLimits.headBytes else {
+                return self.fail(.invalid("its trailers are longer than \(MessageLimits.headBytes) bytes"))
+            }
             user.receivedEnd(trailers)
         }
     }

@@ -258,6 +258,7 @@ final class ServiceExchange: ServiceConnectionUser {
         self.keepsAlive = judged.keepsAlive
         self.phase = judged.isUpgrade ? .upgraded : .answering
         if judged.isUpgrade { self.upgrade() }
+        if judged.isChunked { self.connection?.bodyIsChunked() }
         if self.pending.capacity == 0 { self.pending.reserveCapacity(Self.recordBytes) }
         let before = self.pending.readableBytes
         self.pending.writeRecord(response)
@@ -434,7 +435,7 @@ final class ServiceExchange: ServiceConnectionUser {
         }
         self.service.report(
             ClientRequest(
-                id: self.request.id, started: self.startedAt, method: self.request.method, path: self.request.target.withoutQuery, status: self.status,
+                id: self.request.id, started: self.startedAt, method: self.request.method, path: self.request.target.shown.withoutQuery, status: self.status,
                 duration: duration, bytes: self.bodyBytes, endpoint: self.request.visitor, url: self.service.url, failure: failure))
     }
 }

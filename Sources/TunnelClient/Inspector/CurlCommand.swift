@@ -12,7 +12,7 @@ package enum CurlCommand {
 
     package static func text(_ exchange: Exchange, reveals: Bool) -> String {
         let text = ExchangeText(exchange: exchange, reveals: reveals)
-        let request = exchange.request
+        let request = text.request
         let body = exchange.requestBody
         let url = PercentCoding.encodedURL(text.url)
         var words = ["curl"]

@@ -8,13 +8,23 @@ internal import WebSocketProtocol
 struct ExchangeText {
     let exchange: Exchange
     let reveals: Bool
+    /// With a replacement character for each byte that is not UTF-8, as all that is shown has it.
+    let request: RequestMessage
+    let response: ResponseMessage?
+
+    init(exchange: Exchange, reveals: Bool) {
+        self.exchange = exchange
+        self.reveals = reveals
+        self.request = exchange.request.shown
+        self.response = exchange.response?.shown
+    }
 
     /// What the tunnel speaks with the service; the visitor's own version is the server's business.
     static let version = "HTTP/1.1"
 
     /// As the visitor wrote it.
     var url: String {
-        self.exchange.url + (self.exchange.request.target == "*" ? "" : self.exchange.request.target)
+        self.exchange.url + (self.request.target == "*" ? "" : self.request.target)
     }
 
     /// Without the port: as ngrok's agent has it.
@@ -22,11 +32,11 @@ struct ExchangeText {
 
     /// With a length where one is known: it is no field inside of a tunnel.
     func requestFields() -> [(name: String, value: String)] {
-        self.fields(self.exchange.request.fields, self.exchange.request.body)
+        self.fields(self.request.fields, self.request.body)
     }
 
     func responseFields() -> [(name: String, value: String)] {
-        guard let response = self.exchange.response else { return [] }
+        guard let response = self.response else { return [] }
         return self.fields(response.fields, response.body)
     }
 
@@ -36,17 +46,19 @@ struct ExchangeText {
         return result
     }
 
-    func requestHead() -> String {
-        Self.head("\(self.exchange.request.method) \(self.exchange.request.target) \(Self.version)", self.requestFields())
+    /// Byte for byte, hidden values aside.
+    func requestHead() -> [UInt8] {
+        let request = self.exchange.request
+        return Self.head("\(request.method) \(request.target) \(Self.version)", self.fields(request.fields, request.body))
     }
 
-    func responseHead() -> String {
-        guard let response = self.exchange.response else { return "" }
-        return Self.head("\(Self.version) \(response.status) \(response.reason)", self.responseFields())
+    func responseHead() -> [UInt8] {
+        guard let response = self.exchange.response else { return [] }
+        return Self.head("\(Self.version) \(response.status) \(response.reason)", self.fields(response.fields, response.body))
     }
 
-    private static func head(_ start: String, _ fields: [(name: String, value: String)]) -> String {
-        ([start] + fields.map { "\($0.name): \($0.value)" }).joined(separator: "\r\n") + "\r\n\r\n"
+    private static func head(_ start: String, _ fields: [(name: String, value: String)]) -> [UInt8] {
+        (([start] + fields.map { "\($0.name): \($0.value)" }).joined(separator: "\r\n") + "\r\n\r\n").opaqueBytes
     }
 }
 
@@ -59,14 +71,14 @@ extension ExchangeText {
             json.member("sequence", entry.sequence)
             json.member("tunnel_name", tunnel)
             json.member("method", exchange.request.method)
-            json.member("path", exchange.request.target)
+            json.member("path", exchange.request.target.shown)
             json.member("start", exchange.started)
             json.member("remote_addr", exchange.request.visitor.map { "\($0.address)" } ?? "")
             json.member("state", exchange.state.word)
             if case .failed(let why) = exchange.state { json.member("error", why) }
             if let response = exchange.response {
                 json.member("status", response.status)
-                json.member("content_type", response.fields.first(name: "Content-Type") ?? "")
+                json.member("content_type", response.fields.first(name: "Content-Type")?.shown ?? "")
             }
             if let duration = exchange.untilEnd { json.member("duration", duration.wholeNanoseconds) }
             json.member("request_bytes", exchange.requestBody.count)
@@ -89,18 +101,18 @@ extension ExchangeText {
                 json.member("method", exchange.request.method)
                 json.member("proto", Self.version)
                 self.writeFields(self.requestFields(), into: &json)
-                json.member("uri", exchange.request.target)
-                json.member("raw", self.requestHead().base64(followedBy: exchange.requestBody.beginning))
+                json.member("uri", self.request.target)
+                json.member("raw", Base64.encode(self.requestHead() + exchange.requestBody.beginning.readableBytesView))
                 Self.write(exchange.requestBody, into: &json)
             })
             json.name("response")
-            if let response = exchange.response {
+            if let response = self.response {
                 json.object { json in
                     json.member("status", "\(response.status) \(response.reason)")
                     json.member("status_code", response.status)
                     json.member("proto", Self.version)
                     self.writeFields(self.responseFields(), into: &json)
-                    json.member("raw", self.responseHead().base64(followedBy: exchange.responseBody.beginning))
+                    json.member("raw", Base64.encode(self.responseHead() + exchange.responseBody.beginning.readableBytesView))
                     Self.write(exchange.responseBody, into: &json)
                 }
             } else {
@@ -149,10 +161,6 @@ extension ExchangeText {
 }
 
 extension String {
-    fileprivate func base64(followedBy body: ByteBuffer) -> String {
-        Base64.encode(Array(self.utf8) + body.readableBytesView)
-    }
-
     /// `content-type` as `Content-Type`: scripts written for ngrok's agent look for Go's spelling.
     fileprivate var canonicalFieldName: String {
         self.split(separator: "-", omittingEmptySubsequences: false)

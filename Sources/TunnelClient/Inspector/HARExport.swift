@@ -54,7 +54,7 @@ package enum HARExport {
     }
 
     private static func writeRequest(_ text: ExchangeText, into json: inout JSONWriter) {
-        let request = text.exchange.request
+        let request = text.request
         let body = text.exchange.requestBody
         json.member("method", request.method)
         json.member("url", text.url)
@@ -78,12 +78,12 @@ package enum HARExport {
                 self.writeText(body, into: &json)
             })
         }
-        json.member("headersSize", text.requestHead().utf8.count)
+        json.member("headersSize", text.requestHead().count)
         json.member("bodySize", body.count)
     }
 
     private static func writeResponse(_ text: ExchangeText, into json: inout JSONWriter) {
-        let response = text.exchange.response
+        let response = text.response
         let body = text.exchange.responseBody
         json.member("status", response?.status ?? 0)
         json.member("statusText", response?.reason ?? "")
@@ -101,7 +101,7 @@ package enum HARExport {
             if body.count > 0 { self.writeText(body, into: &json) }
         })
         json.member("redirectURL", response?.fields.first(name: "Location") ?? "")
-        json.member("headersSize", response == nil ? -1 : text.responseHead().utf8.count)
+        json.member("headersSize", response == nil ? -1 : text.responseHead().count)
         json.member("bodySize", response == nil ? -1 : Int64(clamping: body.count))
     }
 

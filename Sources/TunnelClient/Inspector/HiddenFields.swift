@@ -1,3 +1,4 @@
+internal import HTTPMessages
 package import NIOHTTP1
 
 /// Which fields hold secrets: their values are shown only to whoever asks for them.
@@ -19,15 +20,16 @@ package enum HiddenFields {
         reveals || !self.contains(name) ? value : self.mark
     }
 
-    /// Puts the kept values back where a reader returned the mark, in their order.
+    /// Puts the kept values back where a reader returned the mark, or what is shown for them, in their order.
     package static func restore(_ fields: HTTPHeaders, from kept: HTTPHeaders) -> HTTPHeaders {
         var used: [String: Int] = [:]
         return HTTPHeaders(
             fields.map { name, value in
-                guard value == self.mark, self.contains(name) else { return (name, value) }
-                let position = used[name.lowercased(), default: 0]
-                used[name.lowercased()] = position + 1
-                let values = kept.filter { $0.name.lowercased() == name.lowercased() }
+                let isMark = value == self.mark && self.contains(name)
+                let key = isMark ? name.lowercased() : "\(name.lowercased()): \(value)"
+                let position = used[key, default: 0]
+                used[key] = position + 1
+                let values = kept.filter { $0.name.lowercased() == name.lowercased() && (isMark || $0.value.shown.utf8.elementsEqual(value.utf8)) }
                 return (name, position < values.count ? values[position].value : value)
             })
     }

@@ -33,7 +33,7 @@ package struct ReplayRequest: Equatable, Sendable {
         self.id = id
         self.tunnel = try Self.text("tunnel_name", of: json).flatMap { $0.isEmpty ? nil : $0 }
         self.method = try Self.text("method", of: json)
-        self.target = try Self.text("uri", of: json)
+        self.target = try Self.text("uri", of: json).map { String(opaque: $0.utf8) }
         self.fields = try json["headers"].map(Self.fields)
         if let base64 = try Self.text("body_base64", of: json) {
             guard let bytes = Base64.decode(base64) else { throw Refusal(sentence: "body_base64 is not Base64.") }
@@ -47,7 +47,8 @@ package struct ReplayRequest: Equatable, Sendable {
     package func applied(to exchange: Exchange) throws(Refusal) -> (RequestMessage, ByteBuffer) {
         var request = exchange.request
         if let method { request.method = method }
-        if let target { request.target = target }
+        // What is shown for bytes that are not UTF-8 stands for them.
+        if let target, !target.utf8.elementsEqual(request.target.shown.utf8) { request.target = target }
         if let fields {
             let kept = HiddenFields.restore(fields, from: exchange.request.fields)
             var ordered = HTTPHeaders(kept.filter { $0.name.lowercased() == "host" }.prefix(1).map { ($0.name, $0.value) })
@@ -74,11 +75,11 @@ package struct ReplayRequest: Equatable, Sendable {
             throw Refusal(sentence: "A path begins with / and has no blanks.")
         }
         guard request.fields.count <= MessageLimits.fields else { throw Refusal(sentence: "A request has at most \(MessageLimits.fields) fields.") }
-        var bytes = request.target.utf8.count
+        var bytes = request.target.opaqueByteCount
         for (name, value) in request.fields {
             _ = try Self.token(name)
             guard HTTPText.isValue(value) else { throw Refusal(sentence: "The value of \(name) has a control character in it.") }
-            bytes += name.utf8.count + value.utf8.count
+            bytes += name.utf8.count + value.opaqueByteCount
         }
         guard bytes <= MessageLimits.headBytes else { throw Refusal(sentence: "The head is longer than \(MessageLimits.headBytes) bytes.") }
     }
@@ -100,7 +101,7 @@ package struct ReplayRequest: Equatable, Sendable {
                 let values: [JSONValue] = if case .array(let values) = value { values } else { [value] }
                 for value in values {
                     guard let text = value.text else { throw Refusal(sentence: "The value of \(name) is not a text.") }
-                    fields.append((try Self.token(name), text))
+                    fields.append((try Self.token(name), String(opaque: text.utf8)))
                 }
             }
         case .array(let pairs):
@@ -108,7 +109,7 @@ package struct ReplayRequest: Equatable, Sendable {
                 guard case .array(let pair) = pair, pair.count == 2, let name = pair[0].text, let value = pair[1].text else {
                     throw Refusal(sentence: "headers are pairs of a name and a value.")
                 }
-                fields.append((try Self.token(name), value))
+                fields.append((try Self.token(name), String(opaque: value.utf8)))
             }
         default: throw Refusal(sentence: "headers are an object of lists, or a list of pairs.")
         }

@@ -18,7 +18,7 @@ struct RequestFeed {
     private var expected = Expected.head
     /// What has come and has not been given to the decoder: at most one read of the socket.
     private(set) var waiting = ByteBuffer()
-    /// As much as the decoder has got of a head: for who takes the connection over with it. Empty once it is known what follows.
+    /// As much as the decoder has got of a head, as it came: for who takes the connection over with it. Empty once it is known what follows.
     private(set) var head = ByteBuffer()
     private var headIsWhole = false
     private var hasPassedEmptyLine = false
@@ -57,7 +57,8 @@ struct RequestFeed {
         }
     }
 
-    /// - Returns: What the decoder gets next: of a head or of a body, never of both. `nil` until more has come.
+    /// - Returns: What the decoder gets next: of a head or of a body, never of both. `nil` until more has come. What is not UTF-8 in a head
+    ///   or in trailers is in its other form (`OpaqueBytes`).
     /// - Throws: `MessageRefusal` for what cannot be told where it ends.
     mutating func next() throws(MessageRefusal) -> ByteBuffer? {
         guard self.waiting.readableBytes > 0 else { return nil }
@@ -71,6 +72,7 @@ struct RequestFeed {
             let most = min(self.waiting.readableBytes, Self.sliceBytes)
             count = try self.chunks.scan(self.waiting.readableBytesView.prefix(most))
             if self.chunks.isAtEnd { self.expected = .head }
+            if let trailers = self.chunks.trailers { return self.take(count).map { OpaqueBytes.escaped($0, from: trailers) } }
         }
         return self.take(count)
     }
@@ -93,7 +95,7 @@ struct RequestFeed {
         guard self.head.readableBytes <= MessageLimits.headBytes else {
             throw MessageRefusal(431, "its head is longer than \(MessageLimits.headBytes) bytes")
         }
-        return self.take(self.head.readableBytes - known)
+        return self.take(self.head.readableBytes - known).map { OpaqueBytes.escaped($0) }
     }
 
     /// One empty line before a request is nobody's: some clients send it behind a body (RFC 9112 §2.2).

@@ -17,8 +17,8 @@ final class RequestReader: ChannelInboundHandler {
 
     static func add(to pipeline: ChannelPipeline.SynchronousOperations, for connection: VisitorConnection) throws {
         var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = MessageLimits.headBytes
-        limits.maxHeaderListSize = MessageLimits.headBytes
+        limits.maxHeaderFieldSize = MessageLimits.decodedHeadBytes
+        limits.maxHeaderListSize = MessageLimits.decodedHeadBytes
         // One more, so that it is the judge who says that there are too many.
         limits.maxHeaderFieldCount = MessageLimits.fields + 1
         let decoder = HTTPRequestDecoder(
