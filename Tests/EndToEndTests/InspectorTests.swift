@@ -111,7 +111,7 @@ import Testing
             // Forgotten.
             try browser.evaluate("document.getElementById('clear').click()")
             try browser.awaits("\(rows) === 0 && document.getElementById('detail').hidden")
-            #expect(try browser.text("document.title") == "Inspector")
+            try browser.awaits("document.title === 'Inspector'")
             #expect(try browser.complaints().filter { !$0.contains("/api/requests/http/") } == [])
         }
     }
