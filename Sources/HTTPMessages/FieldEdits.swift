@@ -100,7 +100,7 @@ package struct FieldEdits: Equatable, Sendable {
 
     private static func parts(of line: String) throws(FieldEditError) -> (name: String, value: String) {
         guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else {
-            throw FieldEditError("\(line.asValue) is not a header field: write it as Name: value")
+            throw FieldEditError("a header field is written as Name: value")
         }
         return (String(line[..<colon]), String(line[line.utf8.index(after: colon)...].trimmedBlanks))
     }

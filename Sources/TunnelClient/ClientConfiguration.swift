@@ -91,6 +91,11 @@ public struct ClientConfiguration: Sendable {
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
     func validate() throws(OperatorError) {
+        guard self.keepalive > .zero else {
+            throw OperatorError(
+                .badConfiguration, "a keepalive of no time at all takes the server for dead at once",
+                remedy: "Leave --keepalive out for 20s, or choose what the load balancers on the way need.")
+        }
         guard !self.key.isEmpty else {
             throw OperatorError(
                 .badConfiguration, "there is no API key", remedy: "Set SOCKETS_API_KEY to the server's key.")
@@ -107,6 +112,9 @@ public struct ClientConfiguration: Sendable {
             throw OperatorError(
                 .badConfiguration, "a session has at most \(Limits.Implementation.tunnels) tunnels, not \(self.exposures.count)",
                 remedy: "Run another client for the others.")
+        }
+        guard self.exposures.allSatisfy({ $0.http?.timeout ?? .seconds(1) > .zero }) else {
+            throw OperatorError(.badConfiguration, "a time-out of no time at all leaves a service none to answer in")
         }
         guard self.certificate == nil || self.server.isSecure else {
             throw OperatorError(

@@ -39,7 +39,7 @@ package struct Keepalive: Equatable, Sendable {
     /// The peer would like PINGs at most this often: no more of them, and as much more patience.
     package mutating func relax(to interval: Duration) {
         if interval > Self.measurementInterval { self.measurementsLeft = 0 }
-        guard interval > self.interval else { return }
+        guard interval > self.interval, self.interval > .zero else { return }
         self.timeout = self.timeout * (interval / self.interval)
         self.interval = interval
     }

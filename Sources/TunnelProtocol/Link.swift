@@ -146,15 +146,15 @@ package struct Link: ~Copyable {
 
     private mutating func told() {
         self.receivedTold = self.received
-        self.bytesUntold = 0
+        // A frame is told of as a whole: what has come of the present one is still to be.
+        self.bytesUntold = self.brought
         self.owesAcknowledgement = false
     }
 
     mutating func countReceived(_ bytes: Int) {
         self.bytesUntold += bytes
-        if self.bytesUntold >= Limits.Implementation.acknowledgedBytes
-            || self.received - self.receivedTold >= Limits.Implementation.acknowledgedFrames
-        {
+        let frames = self.received - self.receivedTold
+        if frames > 0, self.bytesUntold >= Limits.Implementation.acknowledgedBytes || frames >= Limits.Implementation.acknowledgedFrames {
             self.owesAcknowledgement = true
         }
     }
@@ -237,6 +237,8 @@ package struct Link: ~Copyable {
     }
 
     // MARK: What follows
+
+    package var hasEvents: Bool { !self.events.isEmpty }
 
     package mutating func nextEvent() -> Event? {
         self.events.popFirst()

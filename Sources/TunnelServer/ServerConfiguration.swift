@@ -136,6 +136,11 @@ public struct ServerConfiguration: Sendable {
 
     /// - Throws: `OperatorError` naming the first thing that cannot work.
     func validate() throws(OperatorError) {
+        guard self.keepalive > .zero else {
+            throw OperatorError(
+                .badConfiguration, "a keepalive of no time at all takes clients for dead at once",
+                remedy: "Leave --keepalive out for 20s, or choose what the load balancers on the way need.")
+        }
         if case .plain = self.security, self.clientAuthorities != nil {
             throw OperatorError(
                 .badConfiguration, "clients cannot be asked for certificates without TLS",

@@ -185,6 +185,13 @@ package final class LinkDriver {
     func drain() {
         guard !self.isDraining else { return }
         self.isDraining = true
+        // Passing bytes on may let a stream take bytes again.
+        while self.link.hasEvents { self.drainOnce() }
+        self.isDraining = false
+        if self.link.isFlooded { self.connection?.flooded() }
+    }
+
+    private func drainOnce() {
         while let event = self.link.nextEvent() {
             switch event {
             case .data(let id, let bytes):
@@ -204,7 +211,5 @@ package final class LinkDriver {
             for end in self.touched { end.flush(now: now) }
             self.touched.removeAll(keepingCapacity: true)
         }
-        self.isDraining = false
-        if self.link.isFlooded { self.connection?.flooded() }
     }
 }

@@ -178,7 +178,8 @@ private final class FarEnd: StreamEnd {
         case .send(let bytes):
             self.accepted += bytes.readableBytes
             self.hasSent = true
-            if !link.send(bytes, on: id) { self.isBlocked = true }
+            // A stream that takes bytes again says so once: by taking these, if they come first.
+            self.isBlocked = !link.send(bytes, on: id)
         case .taken(let count): link.taken(count, from: id, now: .now)
         case .finish:
             self.hasFinished = true

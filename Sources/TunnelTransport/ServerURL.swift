@@ -17,7 +17,8 @@ public struct ServerURL: Sendable, Hashable, CustomStringConvertible {
     public init(_ text: String) throws(OperatorError) {
         func refuse(_ why: String) -> OperatorError {
             OperatorError(
-                .badConfiguration, "\(text) is not a server's address: \(why)",
+                // Where there may be a key in it, it is not repeated.
+                .badConfiguration, text.contains("@") ? "that is not a server's address" : "\(text) is not a server's address: \(why)",
                 remedy: "Write it as wss://tunnel.example.com, with a port and a path if need be.")
         }
         let rest: Substring

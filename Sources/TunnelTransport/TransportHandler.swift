@@ -209,7 +209,20 @@ package final class TransportHandler: ChannelInboundHandler {
         guard self.context != nil else { return }
         self.isClosing = true
         if !self.outputHasEnded { self.shutOutput() }
-        self.limit(to: TransportLimits.lingering, "closing")
+        self.linger()
+    }
+
+    /// Once the socket has taken everything the peer has a moment to close its own direction. Until then it may be as slow as it likes,
+    /// as long as it takes anything.
+    private func linger() {
+        let waiting = self.waitingBytes
+        guard waiting > 0, let context = self.context else { return self.limit(to: TransportLimits.lingering, "closing") }
+        self.deadline?.cancel()
+        self.deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TransportLimits.stalled) {
+            if self.waitingBytes != waiting { return self.linger() }
+            self.end = self.end ?? .deadline("nothing was taken for \(TransportLimits.stalled.nanoseconds / 1_000_000_000) s")
+            self.context?.close(promise: nil)
+        }
     }
 
     private func shutOutput() {
@@ -218,6 +231,7 @@ package final class TransportHandler: ChannelInboundHandler {
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             bound.value.close(mode: .output, promise: nil)
+            if self.isClosing { self.linger() }
         }
     }
 

@@ -11,7 +11,10 @@ package enum TransportLimits {
 
     /// After our last byte, for the peer to read it and to close: closing at once would reset the connection and could
     /// take the answer with it.
-    static let lingering = TimeAmount.seconds(2)
+    package static let lingering = TimeAmount.seconds(2)
+
+    /// For a socket to take anything at all of what waits for it: the longest of what a phone between two cells needs.
+    package static let stalled = TimeAmount.seconds(60)
 
     /// For the next connection to stand, before a peer that asked for it gets its Close answered: a slow line needs a second or
     /// two, and whoever asked does not wait for ever.

@@ -276,7 +276,7 @@ package final class TunnelConnection: TransportUser {
     /// the peer works on the first while the rest is still being read. There is nothing to wait for when it is alone.
     func pieceQueued(isAlone: Bool) {
         self.queuedPieces += 1
-        if isAlone || self.queuedPieces >= TransportLimits.flushPieces { self.flush() } else { self.scheduleFlush() }
+        if !self.isFlushing, isAlone || self.queuedPieces >= TransportLimits.flushPieces { self.flush() } else { self.scheduleFlush() }
     }
 
     /// One flush a turn of the loop, however many streams have something to send.

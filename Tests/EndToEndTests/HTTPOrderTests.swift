@@ -25,6 +25,46 @@ import Testing
         }
     }
 
+    /// As phones on a bad line read, and load balancers ask.
+    @Test(arguments: ["1.1 close", "1.1 close ?close", "1.0", "1.0 ?close"])
+    func `a visitor who reads slowly gets all of an answer that ends the connection`(way: String) throws {
+        try Stage.run { stage in
+            let tunnel = try stage.httpTunnel()
+            let visitor = try tunnel.visitor(receiveBuffer: 4_096)
+            let words = way.split(separator: " ")
+            try visitor.send(
+                "GET /bytes/400000\(words.last == "?close" ? "?close" : "") HTTP/\(words[0])\r\nHost: \(tunnel.authority)\r\n"
+                    + "\(words.contains("close") ? "Connection: close\r\n" : "")\r\n")
+            // For longer than a connection is given to end where nothing waits.
+            let end = Date() + 3
+            while Date() < end { #expect(try tunnel.ask("/echo").status == 200) }
+            let answer = try visitor.head()
+            #expect(answer.status == 200)
+            guard answer["Transfer-Encoding"] == nil else {
+                let bytes = try visitor.connection.receiveToEnd()
+                return #expect(bytes.count > 390_000 && bytes.suffix(5).elementsEqual("0\r\n\r\n".utf8))
+            }
+            #expect(try visitor.receive(400_000).count == 400_000)
+            #expect(visitor.connection.awaitEnd() == .endOfFile)
+        }
+    }
+
+    @Test func `a server that stops lets a slow visitor read to the end`() throws {
+        try Stage.run { stage in
+            let tunnel = try stage.httpTunnel()
+            let visitor = try tunnel.visitor(receiveBuffer: 4_096)
+            try visitor.send("GET /bytes/400000 HTTP/1.1\r\nHost: \(tunnel.authority)\r\n\r\n")
+            #expect(try visitor.head().status == 200)
+            // The service has been asked, and has said everything.
+            _ = try tunnel.origin.request("/bytes/400000")
+            for number in 1...5 { #expect(try tunnel.ask("/echo/\(number)").status == 200) }
+            tunnel.server.program.signal(SIGTERM)
+            // It does not read for as long as a closing connection is given where nothing waits.
+            #expect((try? tunnel.server.program.ended(within: 3)) == nil)
+            #expect(try visitor.receive(400_000).count == 400_000)
+        }
+    }
+
     @Test func `a service that has answered and not taken the whole body is not asked again over that connection`() throws {
         try Stage.run { stage in
             let path = "\(stage.folder)/origin.sock"

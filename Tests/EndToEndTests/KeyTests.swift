@@ -137,6 +137,20 @@ import Testing
         }
     }
 
+    @Test func `a keepalive of no time is refused by both programs`() throws {
+        try Stage.run { stage in
+            for program in [
+                try stage.start(
+                    "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:0", "--plain", "--keepalive", "0s"],
+                    environment: ["SOCKETS_API_KEY": stage.key]),
+                try stage.client(["--server", "ws://localhost:1", "--expose", "8000", "--keepalive", "0s"]),
+            ] {
+                #expect(try program.ended() == .code(78))
+                try program.line(containing: "a keepalive of no time at all")
+            }
+        }
+    }
+
     @Test func `a key in the server's address is refused without repeating it`() throws {
         try Stage.run { stage in
             let client = try stage.client(["--server", "wss://user:\(stage.key)@localhost", "--expose", "8000"])

@@ -73,6 +73,18 @@ import TunnelTransport
         #expect(text.isEmpty || error?.description.contains(text) == false)
     }
 
+    @Test(arguments: [
+        "http://3000,request-header=+Authorization:Bearer hunter2,foo=1", "http://3000,request-header=+X:a,hunter2",
+        "http://3000,request-header=+Authorization hunter2", "http://ann:hunter2@localhost:80", "tcp://ann:hunter2@localhost", "http://localhost/hunter2@x",
+    ])
+    func `what may be a secret is not repeated in an error`(text: String) {
+        let error = #expect(throws: OperatorError.self) { try Exposure(text) }
+        #expect(error?.description.contains("hunter2") == false, "\(error?.description ?? "")")
+        let address = text.replacingOccurrences(of: "http", with: "https")
+        let other = #expect(throws: OperatorError.self) { try ServerURL(address) }
+        #expect(!address.contains("@") || other?.description.contains("hunter2") == false, "\(other?.description ?? "")")
+    }
+
     @Test func `the password begins behind the first colon`() throws {
         #expect(try HTTPExposure.Credentials("a:b:c") == HTTPExposure.Credentials(user: "a", password: "b:c"))
     }

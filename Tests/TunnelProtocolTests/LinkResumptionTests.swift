@@ -265,6 +265,13 @@ struct LinkResumptionTests {
         try link.receive(.data(Self.stream, half, isLast: false))
         #expect(link.outbound() == [.frame(.acknowledgement(count: Limits.Implementation.acknowledgedFrames + 1))])
         #expect(link.sent == 0, "ACK has no number")
+
+        // The half of the frame that had come by then counts again: nobody has been told of it.
+        try link.receive(.data(Self.stream, ByteBuffer(repeating: 0, count: 1), isLast: false))
+        try link.receive(.data(Self.stream, ByteBuffer(repeating: 0, count: 2 * half.readableBytes), isLast: false))
+        #expect(link.hasOutbound == false, "there is no whole frame to tell of")
+        try link.receive(.data(Self.stream, ByteBuffer(), isLast: true))
+        #expect(link.outbound() == [.frame(.acknowledgement(count: Limits.Implementation.acknowledgedFrames + 2))])
     }
 
     @Test func `asked to, a link tells what is new, and a greeting has told it already`() throws {

@@ -17,12 +17,14 @@ extension Exposure {
             try self.init(address: String(parts[0]))
             for part in parts.dropFirst() {
                 let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                guard pair.count == 2 else { throw Refusal(sentence: "\(part) is not key=value") }
+                guard pair.count == 2 else { throw Refusal(sentence: "what stands behind a comma is not key=value") }
                 try self.set(String(pair[0]), String(pair[1]))
             }
         } catch {
+            // The rest may hold a header's secret, or a password.
+            let address = parts[0].contains("@") ? "this" : parts[0]
             throw OperatorError(
-                .badConfiguration, "cannot expose \(text): \(error.sentence)",
+                .badConfiguration, "cannot expose \(address): \(error.sentence)",
                 remedy: """
                     Write 8000, 127.0.0.1:8000, [::1]:8000, tcp://host:8000 or unix:/path, then ,port=N, ,name=TEXT or \
                     ,send-proxy=v1|v2; or http://127.0.0.1:3000, https:// or tls://, then ,subdomain=NAME and so on.
@@ -59,8 +61,8 @@ extension Exposure {
             guard !address.contains(where: { "/?#".contains($0) }) else {
                 throw Refusal(sentence: "a tunnel leads to a whole service, not to a path in it")
             }
-            guard !address.contains("@") else { throw Refusal(sentence: "a user and password cannot be part of the address") }
         }
+        guard !address.contains("@") else { throw Refusal(sentence: "a user and password cannot be part of the address") }
         guard let service = Self.tcp(address, usualPort: usualPort) else {
             throw Refusal(
                 sentence: usualPort == nil ? "\(address) is not a port, or a host and a port" : "\(address) is not a host, or a host and a port")

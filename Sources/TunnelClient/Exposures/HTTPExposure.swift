@@ -97,7 +97,7 @@ extension HTTPExposure.FieldEdit {
     public static func adding(_ text: String) throws(OperatorError) -> Self {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else {
-            throw OperatorError(.badConfiguration, "\(text) is not a field with a value", remedy: "Write Name: value.")
+            throw OperatorError(.badConfiguration, "a header field has no colon in it", remedy: "Write Name: value.")
         }
         let (name, value) = (String(parts[0]), parts[1].trimmed)
         do {

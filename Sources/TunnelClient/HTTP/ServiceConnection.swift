@@ -173,7 +173,12 @@ final class ServiceConnection: ChannelDuplexHandler {
         self.user = nil
         self.pool = nil
         self.phase = .over
-        self.whenWritten { context.close(promise: nil) }
+        // A window's bytes take no longer on the slowest line.
+        let limit = context.eventLoop.assumeIsolated().scheduleTask(in: TransportLimits.stalled) { context.close(promise: nil) }
+        self.whenWritten {
+            limit.cancel()
+            context.close(promise: nil)
+        }
     }
 
     /// What is known of the response's head says that the other protocol follows, or that the next head does.

@@ -18,7 +18,8 @@ enum VisitorPatience: Equatable {
         switch self {
         case .idle: .seconds(75)
         case .head: TransportLimits.greeting
-        case .body, .writing, .halfClosed: .seconds(60)
+        case .writing: TransportLimits.stalled
+        case .body, .halfClosed: .seconds(60)
         }
     }
 }
