@@ -192,6 +192,8 @@ final class ClientLink: TunnelConnectionDelegate {
             return self.session.leftLink(self)
         }
         if self.hasHeld { self.backoff.succeeded() }
+        // Accepted and never welcomed is not connected.
+        let wasConnected = self.connectedAt != nil
         self.connectedAt = nil
         self.learn(from: end, connection)
         let error = self.session.failures.explain(end)
@@ -201,7 +203,7 @@ final class ClientLink: TunnelConnectionDelegate {
         }
         // A move may have begun already; it goes on by itself.
         guard !self.isDialling else { return }
-        self.failed(SessionEnd(error: error, wasConnected: true, retry: .always))
+        self.failed(SessionEnd(error: error, wasConnected: wasConnected, retry: .always))
     }
 
     /// Whether the connection that ended was worth its attempt: it stood for a while, or brought something new.
