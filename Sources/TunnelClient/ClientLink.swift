@@ -101,7 +101,8 @@ final class ClientLink: TunnelConnectionDelegate {
         if end.retry == .sparingly { delay = max(delay, SessionEnd.sparingPause) }
         // A connection that is to be replaced still stands: nobody misses the next one yet.
         if self.connection == nil {
-            self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
+            // Nor is one that is to be added to others: as long as one of them stands, the server is not out of reach.
+            self.failuresInARow = end.wasConnected || self.session.isConnected ? 0 : self.failuresInARow + 1
             guard !self.session.mustEnd(end, after: self.failuresInARow, refusals: self.refusalsInARow) else { return }
             self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
         }

@@ -18,6 +18,7 @@ final class Cutter: @unchecked Sendable {
     enum Choice: Sendable {
         case all
         case oldest
+        case newest
     }
 
     let port: UInt16
@@ -264,7 +265,11 @@ final class Cutter: @unchecked Sendable {
     @discardableResult
     private func end(_ way: Way, _ choice: Choice) -> Int {
         let open = self.pairs.filter { !$0.isOver }
-        let chosen = choice == .all ? open : Array(open.prefix(1))
+        let chosen = switch choice {
+        case .all: open
+        case .oldest: Array(open.prefix(1))
+        case .newest: Array(open.suffix(1))
+        }
         for pair in chosen {
             switch way {
             case .reset: pair.reset()
