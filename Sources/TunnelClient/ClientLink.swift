@@ -77,6 +77,8 @@ final class ClientLink: TunnelConnectionDelegate {
 
     /// The upgrade is accepted. From now on what still arrives on an older connection counts no more: it will be sent again.
     private func hello() -> Frame.Hello {
+        // Whoever answers may know nothing of the former session: a stranger greets, and leaves once welcomed.
+        guard !self.isRetired else { return Frame.Hello(agent: ClientSession.agent, terms: Frame.Terms()) }
         if let connection = self.connection {
             self.connection = nil
             self.abandoned = connection
@@ -136,6 +138,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.cancelAttempt()
         self.refusalsInARow = 0
         self.closeAbandoned()
+        guard !self.isRetired else { return connection.close(.normalClosure, "its session is over") }
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
         guard self.number == 0 || self.session.isCurrent(welcome.session) else {
@@ -185,6 +188,8 @@ final class ClientLink: TunnelConnectionDelegate {
             // It ended between HELLO and WELCOME.
             self.isDialling = false
             self.closeAbandoned()
+            // It has left already, or stays on the connection it has.
+            guard !self.isRetired else { return }
         } else {
             return
         }

@@ -1,10 +1,10 @@
 """A server that accepts every upgrade to the tunnel protocol, and closes the connection instead of greeting.
 
-    deserter.py        listens on a free port, prints it
+    deserter.py [PORT]        listens on PORT, by default a free one, and prints it
 """
-import base64, hashlib, socket
+import base64, hashlib, socket, sys
 
-listener = socket.create_server(("127.0.0.1", 0))
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0))
 print(f"port {listener.getsockname()[1]}", flush=True)
 while True:
     connection = listener.accept()[0]
