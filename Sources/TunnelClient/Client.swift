@@ -55,6 +55,7 @@ public final class Client: Sendable {
         for index in prepared.exposures.indices { try prepared.exposures[index].prepare() }
         let contexts = try ServiceContexts(prepared.exposures)
         let name = ClientName(self.configuration)
+        if let failure = name.failure { self.emit(.warning(failure)) }
         let inspector = await self.startInspector()
         // Links and services' sockets share one loop.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)

@@ -77,6 +77,8 @@ final class ClientLink: TunnelConnectionDelegate {
 
     /// The upgrade is accepted. From now on what still arrives on an older connection counts no more: it will be sent again.
     private func hello() -> Frame.Hello {
+        // Whoever answers may know nothing of the former session: a stranger greets, and leaves once welcomed.
+        guard !self.isRetired else { return Frame.Hello(agent: ClientSession.agent, terms: Frame.Terms()) }
         if let connection = self.connection {
             self.connection = nil
             self.abandoned = connection
@@ -101,7 +103,8 @@ final class ClientLink: TunnelConnectionDelegate {
         if end.retry == .sparingly { delay = max(delay, SessionEnd.sparingPause) }
         // A connection that is to be replaced still stands: nobody misses the next one yet.
         if self.connection == nil {
-            self.failuresInARow = end.wasConnected ? 0 : self.failuresInARow + 1
+            // Nor is one that is to be added to others: as long as one of them stands, the server is not out of reach.
+            self.failuresInARow = end.wasConnected || self.session.isConnected ? 0 : self.failuresInARow + 1
             guard !self.session.mustEnd(end, after: self.failuresInARow, refusals: self.refusalsInARow) else { return }
             self.session.waits(self, end.error, retryIn: delay, attempt: self.backoff.failures)
         }
@@ -135,6 +138,7 @@ final class ClientLink: TunnelConnectionDelegate {
         self.cancelAttempt()
         self.refusalsInARow = 0
         self.closeAbandoned()
+        guard !self.isRetired else { return connection.close(.normalClosure, "its session is over") }
         self.connection = connection
         guard !self.isOver else { return connection.close(.normalClosure, "the client stops") }
         guard self.number == 0 || self.session.isCurrent(welcome.session) else {
@@ -184,6 +188,8 @@ final class ClientLink: TunnelConnectionDelegate {
             // It ended between HELLO and WELCOME.
             self.isDialling = false
             self.closeAbandoned()
+            // It has left already, or stays on the connection it has.
+            guard !self.isRetired else { return }
         } else {
             return
         }
@@ -192,6 +198,8 @@ final class ClientLink: TunnelConnectionDelegate {
             return self.session.leftLink(self)
         }
         if self.hasHeld { self.backoff.succeeded() }
+        // Accepted and never welcomed is not connected.
+        let wasConnected = self.connectedAt != nil
         self.connectedAt = nil
         self.learn(from: end, connection)
         let error = self.session.failures.explain(end)
@@ -201,7 +209,7 @@ final class ClientLink: TunnelConnectionDelegate {
         }
         // A move may have begun already; it goes on by itself.
         guard !self.isDialling else { return }
-        self.failed(SessionEnd(error: error, wasConnected: true, retry: .always))
+        self.failed(SessionEnd(error: error, wasConnected: wasConnected, retry: .always))
     }
 
     /// Whether the connection that ended was worth its attempt: it stood for a while, or brought something new.

@@ -126,6 +126,9 @@ final class ClientSession: LinkDelegate {
 
     private func isCurrent(_ link: ClientLink) -> Bool { self.links.contains { $0 === link } }
 
+    /// Whether at least one link of the session has a connection.
+    var isConnected: Bool { self.links.contains { $0.connection != nil } }
+
     // MARK: The end
 
     /// No new visitors; what is under way has until the end of the grace period, or until this is called again.

@@ -132,6 +132,59 @@ import Testing
         }
     }
 
+    /// A connection that is being opened when the server says that it leaves leads to the next server, which knows nothing of it.
+    @Test(arguments: [true, false])
+    func `a connection that was under way when its server left harms neither the old session nor the new one`(isMove: Bool) throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(
+                to: echo.port, server: isMove ? ["--max-connection-age", "1s"] : [], client: isMove ? [] : ["--links", "2"])
+            if !isMove { try tunnel.server.program.line(containing: "link added") }
+            let visitors = try (1...2).map { _ in
+                let visitor = try stage.visit(tunnel.port)
+                try exchange(visitor)
+                return visitor
+            }
+            cutter.delay(600)
+            if !isMove { try cutter.cut(.reset, .oldest) }
+            try eventually("nothing is under way") { cutter.waiting == 1 }
+            let mark = tunnel.client.mark
+            tunnel.server.program.signal(SIGTERM)
+            try tunnel.server.program.event("tunnel-closed")
+            try eventually("the next session does not begin") { cutter.waiting == 2 }
+            let next = try stage.server(port: tunnel.server.port)
+            cutter.delay(0)
+            try exchange(stage.visit(tunnel.client.event("tunnel", since: mark).port("url")))
+            // The connection that nobody waits for any more ends in order.
+            try next.program.event("lost")
+            #expect(tunnel.client.events("connected", since: mark).count == 1)
+            #expect(next.program.events("paused").isEmpty)
+            // Without a connection of its own the link's streams were lost with its session.
+            for visitor in visitors { try? visitor.send("are you there?") }
+            let answers = visitors.filter { $0.hasBytes(within: 1 * Patience.slowness) }.map { try? $0.receiveText(14) }
+            #expect(answers == Array(repeating: "are you there?", count: isMove ? 2 : 1))
+        }
+    }
+
+    @Test func `nor does a connection that was under way then, when it ends before its welcome`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(to: echo.port, server: ["--plain", "--max-connection-age", "1s"])
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            cutter.delay(600)
+            try eventually("nothing is under way") { cutter.waiting == 1 }
+            tunnel.server.program.signal(SIGTERM)
+            try tunnel.server.program.event("tunnel-closed")
+            try eventually("the next session does not begin") { cutter.waiting == 2 }
+            let deserter = try stage.start("python3", [Toolchain.peer("deserter.py"), "\(tunnel.server.port)"])
+            try deserter.line(containing: "port ")
+            cutter.delay(0)
+            try tunnel.client.event("lost") { $0.number("attempt") == 3 }
+            try exchange(visitor)
+        }
+    }
+
     @Test func `connections are replaced at their age, and streams under load notice nothing`() throws {
         try Stage.run { stage in
             let source = try Traffic.Source(on: stage)

@@ -140,6 +140,16 @@ import Testing
         }
     }
 
+    @Test func `an attempt that ends before its welcome counts as a failed one`() throws {
+        try Stage.run { stage in
+            let deserter = try stage.start("python3", [Toolchain.peer("deserter.py")])
+            let port = try #require(try deserter.line(containing: "port ").split(separator: " ").last)
+            let client = try stage.client(["--server", "ws://localhost:\(port)", "--expose", "8000", "--max-retries", "2"])
+            #expect(try client.ended() == .code(69))
+            #expect(client.events("lost").count == 2)
+        }
+    }
+
     @Test func `a name that does not resolve is named`() throws {
         try Stage.run { stage in
             let client = try stage.client(

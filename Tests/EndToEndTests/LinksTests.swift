@@ -70,6 +70,24 @@ import Testing
         }
     }
 
+    @Test func `a link that cannot come back ends nothing while another stands`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let (tunnel, cutter) = try stage.cuttableTunnel(to: echo.port, client: ["--links", "2", "--max-retries", "1"])
+            try tunnel.server.program.line(containing: "link added")
+            let visitor = try stage.visit(tunnel.port)
+            try exchange(visitor)
+            cutter.refuse(true)
+            // The session's first link was there first.
+            try cutter.cut(.reset, .newest)
+            try tunnel.client.event("paused") { $0.number("attempt") == 5 }
+            try exchange(stage.visit(tunnel.port))
+            // Once none stands, the attempts are counted.
+            try cutter.cut()
+            #expect(try tunnel.client.ended() == .code(69))
+        }
+    }
+
     @Test func `a client with several links stops in order`() throws {
         try Stage.run { stage in
             let echo = try stage.echo()

@@ -40,6 +40,23 @@ import Testing
         }
     }
 
+    @Test func `a client that cannot keep its name says so once and goes on`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.server("--plain")
+            let file = try stage.file("no folder", "")
+            let tunnel = try stage.tunnel(server, to: [echo.port], arguments: ["--state-dir", file])
+            try exchange(stage.visit(tunnel.port))
+            let sentence = "the state folder \(file) is not a folder of this user's"
+            try tunnel.client.line(containing: "warning", sentence)
+            try tunnel.client.line(containing: "pass --client-id or --state-dir")
+            #expect(tunnel.client.events("error").filter { $0["message"]?.contains(sentence) == true }.count == 1)
+            // Whoever names it needs no folder.
+            let named = try stage.tunnel(server, to: [echo.port], arguments: ["--state-dir", file, "--client-id", "named"])
+            #expect(named.client.count(ofLinesContaining: "state folder") == 0)
+        }
+    }
+
     @Test(arguments: [SIGTERM, SIGKILL])
     func `a port is free again as soon as its client is gone`(signal: Int32) throws {
         try Stage.run { stage in

@@ -217,9 +217,12 @@ final class HTTPVisitor: Sendable {
             .connect(host: "127.0.0.1", port: port).get()
     }
 
+    /// For answers that nobody waits for.
+    func send(_ request: String) async throws { try await self.channel.writeAndFlush(ByteBuffer(string: request)).get() }
+
     func ask(_ request: String) async throws -> String {
         self.received.withLockedValue { $0 = "" }
-        try await self.channel.writeAndFlush(ByteBuffer(string: request)).get()
+        try await self.send(request)
         try await eventually { Self.isWhole(self.received.withLockedValue { $0 }) }
         return self.received.withLockedValue { $0 }
     }

@@ -50,6 +50,37 @@ import TunnelTransport
         }
     }
 
+    @Test func `a replay of an endless response ends after the tunnel's time-out, and the visitor's own goes on`() async throws {
+        let connections = Notebook<any Channel>()
+        let service = try await ScriptedService { _, _ in
+            .say("")
+        } held: { connection in
+            connections.add(connection)
+            let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+            connection.writeAndFlush(ByteBuffer(string: answer), promise: nil)
+        }
+        try await HTTPPair.run(service, keys: "timeout=1s") { pair in
+            let notes = Notes()
+            pair.client.follow(notes)
+            let visitor = try await pair.visit()
+            defer { visitor.close() }
+            try await visitor.send("GET /events HTTP/1.1\r\nHost: \(pair.host)\r\n\r\n")
+            try await eventually { notes.all.count == 1 && connections.all.count == 1 }
+            let own = notes.all[0]
+            pair.client.replay(own.request, body: ByteBuffer(), tunnel: own.tunnel, of: own.request.id)
+            try await eventually { notes.all.count == 3 }
+            let replay = notes.all[2]
+            #expect(replay.replayOf == own.request.id)
+            #expect(replay.state == .failed("the response to a replay is followed no longer than the tunnel's time-out"))
+            #expect(replay.response?.status == 200)
+            #expect(String(buffer: replay.responseBody.beginning) == "first")
+            // Begun before the replay, it ends when the service leaves.
+            try await connections.all[0].close()
+            try await eventually { notes.all.count == 4 }
+            #expect(notes.all[3].replayOf == nil)
+        }
+    }
+
     @Test func `connections to the service are used again`() async throws {
         let service = try await ScriptedService { _, _ in .say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
         try await HTTPPair.run(service) { pair in

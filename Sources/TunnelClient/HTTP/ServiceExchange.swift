@@ -361,9 +361,14 @@ final class ServiceExchange: ServiceConnectionUser {
         self.answer(.invalidAnswer(service: self.service.address, refusal))
     }
 
-    /// Called every now and then: whether the service has been silent for too long.
+    /// Called every now and then: whether the service has been silent for too long, or a replay goes on for too long.
     func check(now: Instant, timeout: Duration) {
-        guard self.phase == .connecting || self.phase == .asking, now - self.lastProgress > timeout else { return }
+        guard now - self.lastProgress > timeout else { return }
+        // No visitor leaves who would end it, and some responses have no end.
+        if self.phase == .answering, self.purpose.replayed != nil {
+            return self.giveUp("the response to a replay is followed no longer than the tunnel's time-out")
+        }
+        guard self.phase == .connecting || self.phase == .asking else { return }
         // Otherwise the visitor is waited for.
         guard self.phase == .connecting || self.requestIsComplete || self.unconfirmed > 0 || self.request.asksForUpgrade else { return }
         self.answer(.timedOut(service: self.service.address))

@@ -18,6 +18,7 @@ final class Cutter: @unchecked Sendable {
     enum Choice: Sendable {
         case all
         case oldest
+        case newest
     }
 
     let port: UInt16
@@ -30,7 +31,7 @@ final class Cutter: @unchecked Sendable {
     // The thread's own from here on.
     private var pairs: [Pair] = []
     private var leaving: [Int32] = []
-    private var arrivals: [(descriptor: Int32, due: Date)] = []
+    private var arrivals: [(descriptor: Int32, since: Date)] = []
     private var isStalled = false
     private var isRefusing = false
     private var isClosed = false
@@ -92,7 +93,7 @@ final class Cutter: @unchecked Sendable {
     /// Whether new connections are turned away, with a reset.
     func refuse(_ isOn: Bool) { self.ordered { self.isRefusing = isOn } }
 
-    /// How long new connections wait before they lead anywhere.
+    /// How long connections wait before they lead anywhere; those that wait already have waited for a part of it.
     func delay(_ time: TimeInterval) { self.ordered { self.delay = time } }
 
     /// How long a connection may carry nothing before it is finished, as many load balancers have it.
@@ -100,6 +101,9 @@ final class Cutter: @unchecked Sendable {
 
     /// How many connections there were so far, and how many are open.
     var connections: (total: Int, open: Int) { self.ordered { (self.accepted, self.pairs.count) } }
+
+    /// How many connections wait to lead anywhere.
+    var waiting: Int { self.ordered { self.arrivals.count } }
 
     /// Bytes that passed, both directions together.
     var bytes: Int { self.ordered { self.forwarded } }
@@ -138,7 +142,7 @@ final class Cutter: @unchecked Sendable {
             watched.append(Self.watch(pair.near, reads: pair.up, writes: pair.down, unless: self.isStalled))
             watched.append(Self.watch(pair.far, reads: pair.down, writes: pair.up, unless: self.isStalled))
         }
-        let dues = self.arrivals.map(\.due) + (self.idleLimit.map { limit in self.pairs.map { $0.lastActive + limit } } ?? [])
+        let dues = self.arrivals.map { $0.since + self.delay } + (self.idleLimit.map { limit in self.pairs.map { $0.lastActive + limit } } ?? [])
         let next = dues.min().map { max(0, Int32($0.timeIntervalSinceNow * 1_000) + 1) } ?? -1
         guard poll(&watched, nfds_t(watched.count), next) >= 0 || errno == EINTR else { return true }
 
@@ -183,14 +187,14 @@ final class Cutter: @unchecked Sendable {
             if self.isRefusing {
                 Self.reset(descriptor)
             } else {
-                self.arrivals.append((descriptor, Date() + self.delay))
+                self.arrivals.append((descriptor, Date()))
             }
         }
     }
 
     private func dial() {
         let now = Date()
-        for arrival in self.arrivals where arrival.due <= now {
+        for arrival in self.arrivals where arrival.since + self.delay <= now {
             let far = socket(AF_INET, Connection.stream, 0)
             var address = Connection.loopback(self.target)
             let code = withUnsafePointer(to: &address) {
@@ -205,7 +209,7 @@ final class Cutter: @unchecked Sendable {
             self.accepted += 1
             self.pairs.append(Pair(near: arrival.descriptor, far: far))
         }
-        self.arrivals.removeAll { $0.due <= now }
+        self.arrivals.removeAll { $0.since + self.delay <= now }
     }
 
     /// Connections that were finished wait for the other side's end, so that no unread byte turns the end into a reset.
@@ -264,7 +268,11 @@ final class Cutter: @unchecked Sendable {
     @discardableResult
     private func end(_ way: Way, _ choice: Choice) -> Int {
         let open = self.pairs.filter { !$0.isOver }
-        let chosen = choice == .all ? open : Array(open.prefix(1))
+        let chosen = switch choice {
+        case .all: open
+        case .oldest: Array(open.prefix(1))
+        case .newest: Array(open.suffix(1))
+        }
         for pair in chosen {
             switch way {
             case .reset: pair.reset()
