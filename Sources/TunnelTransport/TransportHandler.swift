@@ -186,14 +186,16 @@ package final class TransportHandler: ChannelInboundHandler {
     }
 
     /// Sends what was written, then closes: our direction at once, the rest when the peer has closed its own.
-    package func close() {
+    ///
+    /// - Parameter limit: How long the peer has for what waits, if that must not depend on how fast it is.
+    package func close(within limit: TimeAmount? = nil) {
         guard self.isOpen else { return }
         if !self.outputHasEnded { self.tls?.close() }
         self.flush()
         self.end = self.end ?? .closedHere
         // What still comes is dropped, but has to be read: closing with bytes unread would be a reset.
         self.isReading = true
-        self.closeOutput()
+        self.closeOutput(within: limit)
     }
 
     /// Sends what was written, then closes this direction alone.
@@ -205,11 +207,11 @@ package final class TransportHandler: ChannelInboundHandler {
         self.shutOutput()
     }
 
-    private func closeOutput() {
+    private func closeOutput(within limit: TimeAmount?) {
         guard self.context != nil else { return }
         self.isClosing = true
         if !self.outputHasEnded { self.shutOutput() }
-        self.linger()
+        if let limit { self.limit(to: limit, "closing") } else { self.linger() }
     }
 
     /// Once the socket has taken everything the peer has a moment to close its own direction. Until then it may be as slow as it likes,
@@ -272,7 +274,7 @@ package final class TransportHandler: ChannelInboundHandler {
         // unread would reset the connection and could take the alert with it.
         let lingers = self.tls.map { $0.isServer && $0.outbound.readableBytes > 0 } ?? false
         self.flush()
-        if lingers { self.closeOutput() } else { self.abort() }
+        if lingers { self.closeOutput(within: TransportLimits.lingering) } else { self.abort() }
     }
 
     // MARK: In

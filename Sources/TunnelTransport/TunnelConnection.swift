@@ -364,7 +364,11 @@ package final class TunnelConnection: TransportUser {
             self.webSocket.encodeClose(code, reason: reason, maskingKey: key, into: &buffer)
         }
         self.writer.finish(to: self.transport)
-        self.transport.close()
+        switch end {
+        // Whoever breaks the rules is not waited for.
+        case .violation, .malformed: self.transport.close(within: TransportLimits.lingering)
+        default: self.transport.close()
+        }
     }
 
     /// More control frames wait than an honest peer leaves unread.
