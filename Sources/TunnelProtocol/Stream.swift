@@ -13,6 +13,7 @@ final class Stream {
     private(set) var receivingIsFinished = false
     /// Whether OPENED has been sent, or has come.
     var isConnected = false
+    // None of these calls anybody, so they are not looked at for overlapping access with each frame.
     /// Its place among those that want to send.
     @exclusivity(unchecked) var turn = Scheduler.Turn()
     /// What the peer may still send us.

@@ -57,6 +57,7 @@ package final class TunnelConnection: TransportUser {
     package var delegate: (any TunnelConnectionDelegate)?
 
     private let role: WebSocketConnection.Role
+    // Not looked at for overlapping access, as in `LinkDriver`: the first two call nobody, and what the third calls never comes back to it.
     @exclusivity(unchecked) private var webSocket: WebSocketConnection
     @exclusivity(unchecked) private var connection: LinkConnection
     @exclusivity(unchecked) private var writer: FrameWriter
