@@ -128,10 +128,10 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let stream = self.stream, !self.hasEnded else { return }
         let bytes = self.unwrapInboundIn(data)
+        let scratch = LoopScratch.current
+        scratch.moved(bytes.readableBytes)
         // The rest of something large, or the answer to it, is short too, and nobody waits for that more than for the rest.
-        if max(bytes.readableBytes, self.lastRead, self.lastWritten) <= TransportLimits.interactiveBytes {
-            LoopScratch.current.payAttention()
-        }
+        if max(bytes.readableBytes, self.lastRead, self.lastWritten) <= TransportLimits.interactiveBytes { scratch.payAttention() }
         self.lastRead = bytes.readableBytes
         switch stream {
         case .link(let link, let id):
@@ -244,6 +244,7 @@ package final class StreamSocket: ChannelDuplexHandler, StreamEnd, StreamUser {
         guard count > 0, !self.hasEnded else { return }
         self.unconfirmed = 0
         self.lastWritten = count
+        if count <= TransportLimits.interactiveBytes { LoopScratch.current.letOthersRun() }
         // The water mark is a single byte: writable means that the socket has taken everything.
         guard !channel.isWritable else {
             self.taken(count, from: stream, now: now)

@@ -297,6 +297,7 @@ package final class TransportHandler: ChannelInboundHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !self.isClosing else { return }
         var bytes = self.unwrapInboundIn(data)
+        self.scratch.moved(bytes.readableBytes)
         defer { if bytes.storageCapacity > ConnectionReadAllocator.firstBytes { self.scratch.give(read: bytes) } }
         guard let tls = self.tls else {
             // The channel still holds this buffer; frames are unmasked in place.

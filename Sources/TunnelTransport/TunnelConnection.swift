@@ -62,6 +62,7 @@ package final class TunnelConnection: TransportUser {
     @exclusivity(unchecked) private var connection: LinkConnection
     @exclusivity(unchecked) private var writer: FrameWriter
     private let eventLoop: any EventLoop
+    private let scratch = LoopScratch.current
     private var timer: Scheduled<Void>?
     private var flushIsDue = false
     private var isFlushing = false
@@ -305,6 +306,7 @@ package final class TunnelConnection: TransportUser {
         if self.rateBytes > TransportLimits.rateSampleBytes { self.measureRate() }
         self.link?.drain()
         self.link?.checkQuiet()
+        self.scratch.letOthersRun()
     }
 
     private func measureRate() {
