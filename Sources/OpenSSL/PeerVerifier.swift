@@ -47,7 +47,7 @@ final class PeerVerifier {
         SSL_get_ex_data(ssl, 0).map { Unmanaged<PeerVerifier>.fromOpaque($0).takeUnretainedValue() }
     }
 
-    fileprivate func accepts(_ chain: OpaquePointer) -> Bool {
+    fileprivate func accepts(_ chain: OpaquePointer, _ ssl: OpaquePointer) -> Bool {
         if case .unverified = self.verification { return true }
         guard let leaf = X509_STORE_CTX_get0_cert(chain) else { return false }
         let presented = CertificateFingerprint(certificate: leaf)
@@ -62,6 +62,33 @@ final class PeerVerifier {
         }
 
         if X509_verify_cert(chain) == 1 { return true }
+        let context = SSL_get_SSL_CTX(ssl)
+        guard let context, self.verification.loadSystemFile(in: context), let again = Self.repeated(chain, leaf, context) else {
+            return self.refuse(chain, leaf, presented)
+        }
+        defer { X509_STORE_CTX_free(again) }
+        let isGood = X509_verify_cert(again) == 1
+        X509_STORE_CTX_set_error(chain, X509_STORE_CTX_get_error(again))
+        return isGood || self.refuse(again, leaf, presented)
+    }
+
+    /// The same chain under the same conditions, to be verified once more: that can be done once with each.
+    private static func repeated(_ chain: OpaquePointer, _ leaf: OpaquePointer, _ context: OpaquePointer) -> OpaquePointer? {
+        guard let again = X509_STORE_CTX_new() else { return nil }
+        guard
+            X509_STORE_CTX_init(again, SSL_CTX_get_cert_store(context), leaf, X509_STORE_CTX_get0_untrusted(chain)) == 1,
+            X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(again), X509_STORE_CTX_get0_param(chain)) == 1
+        else {
+            X509_STORE_CTX_free(again)
+            return nil
+        }
+        return again
+    }
+
+    /// Notes why.
+    ///
+    /// - Returns: `false`
+    private func refuse(_ chain: OpaquePointer, _ leaf: OpaquePointer, _ presented: CertificateFingerprint) -> Bool {
         let atFault = X509_STORE_CTX_get_current_cert(chain) ?? leaf
         let certificate = CertificateSummary(certificate: atFault)
         self.failure = VerificationFailure(
@@ -92,7 +119,7 @@ private func verifyPeer(_ chain: OpaquePointer?, _: UnsafeMutableRawPointer?) ->
     // What looking for authorities leaves in the error queue would be taken for a failure of the handshake.
     ERR_set_mark()
     defer { ERR_pop_to_mark() }
-    return verifier.accepts(chain) ? 1 : 0
+    return verifier.accepts(chain, OpaquePointer(ssl)) ? 1 : 0
 }
 
 /// Called by libssl in a client that the server asks for a certificate; 1 goes on with the one there is, if any.

@@ -14,7 +14,7 @@ package enum TLSVersion: Sendable {
 
 /// The rules that many connections share: versions, suites, who we are or whom we trust.
 ///
-/// Nothing changes after `init`, so connections on any thread may use it.
+/// Nothing changes after `init` but the store of trust, which libcrypto locks, so connections on any thread may use it.
 package final class TLSContext: Sendable {
     /// A server's own certificate; nil in a client.
     package let certificate: CertificateSummary?

@@ -151,6 +151,22 @@ import Testing
         }
     }
 
+    /// The system's file is read only when the other authorities do not suffice; then all of them count.
+    @Test func `an authority of the same name in another file does not hide the system's`() async {
+        await #expect(processExitsWith: .success) {
+            let (authority, namesake) = (try Authority(), try Authority())
+            let (file, extra) = (try TemporaryFile(authority.certificate.pem), try TemporaryFile(namesake.certificate.pem))
+            setenv("SSL_CERT_FILE", file.path, 1)
+            let client = try TLSContext(client: .authorities(extra: [extra.path]))
+            for server in [namesake, authority, namesake] {
+                try TLSPair(client: client, server: server.server(["localhost"]), host: "localhost").handshake()
+            }
+            let refused = try refusal(client: client, server: authority.server(["other.example"]))
+            try #require(refused.reason == .wrongHost(names: ["other.example"]))
+            try #require(refusal(client: client, server: Authority().server(["localhost"])).reason == .unknownAuthority)
+        }
+    }
+
     @Test func `unverified accepts anything`() throws {
         let server = try self.authority.server(["other.example"], validFrom: -10, validUntil: -1)
         try TLSPair(client: TLSContext(client: .unverified), server: server, host: "localhost").handshake()
