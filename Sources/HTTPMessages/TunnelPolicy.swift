@@ -56,7 +56,7 @@ package struct TunnelPolicy: Equatable, Sendable {
     /// - Parameters:
     ///   - visitor: Where the request comes from, as far as trusted proxies vouch for it.
     ///   - authorization: The values of the request's Authorization fields.
-    package func verdict(visitor: Endpoint.Address, authorization: [String]) -> Verdict {
+    package func verdict(visitor: Endpoint.Address?, authorization: [String]) -> Verdict {
         guard self.admits(visitor) else { return .forbidden }
         guard self.asksForCredentials else { return .allowed }
         guard authorization.count == 1, let credential = Self.basic(authorization[0]) else { return .unauthorized }
@@ -68,7 +68,10 @@ package struct TunnelPolicy: Equatable, Sendable {
     }
 
     /// Whether visitors from this address are let in at all: what can be known before a request, and for tunnels that carry none.
-    package func admits(_ visitor: Endpoint.Address) -> Bool {
+    ///
+    /// - Parameter visitor: `nil` when it is not known for sure; where addresses count, nobody knows then who that is.
+    package func admits(_ visitor: Endpoint.Address?) -> Bool {
+        guard let visitor else { return self.allow.isEmpty && self.deny.isEmpty }
         guard !self.deny.contains(where: { $0.contains(visitor) }) else { return false }
         return self.allow.isEmpty || self.allow.contains { $0.contains(visitor) }
     }

@@ -55,18 +55,22 @@ package struct ForwardedNode: Hashable, Sendable, CustomStringConvertible {
 /// Each proxy adds whom it was reached from at the right, so the address is the rightmost one that is not a trusted proxy's; what
 /// stands left of it was written by whoever that is. Where something else than an address comes first, it is the proxy that passed
 /// it on. `Forwarded` (RFC 7239) and `X-Forwarded-For` are read alike. A proxy writes one and passes the other on as it came: where
-/// both are there and differ, one is a stranger's, and neither is believed.
+/// both are there and differ, one is a stranger's, and neither is believed. The peer then stands for the origin, and passes no rule
+/// about addresses: it is a proxy's, which such rules let in or overlook.
 ///
 /// The walk is as long as the request's head, which has its own limit.
 package struct ForwardedAddresses: Equatable, Sendable {
     package let origin: ForwardedNode
     /// What its client spoke to the first proxy, or to the only one that says so: `http`, `https`, `ws` or `wss`.
     package let proto: String?
+    /// The two fields contradict each other.
+    package let isDisputed: Bool
 
     /// Where a connection comes from when there is no request, or none yet.
     package init(origin: ForwardedNode) {
         self.origin = origin
         self.proto = nil
+        self.isDisputed = false
     }
 
     /// - Parameters:
@@ -76,23 +80,25 @@ package struct ForwardedAddresses: Equatable, Sendable {
         peer: ForwardedNode, trusted: TrustedProxies, forwardedFor: [String], forwarded: [String], forwardedProto: [String]
     ) {
         guard trusted.contains(peer.address) else {
-            (self.origin, self.proto) = (peer, nil)
+            (self.origin, self.proto, self.isDisputed) = (peer, nil, false)
             return
         }
         let listed = Self.origin(peer, trusted, Self.elements(forwardedFor))
         let standard = Self.origin(peer, trusted, Self.standardElements(forwarded))
         let proto = Self.elements(forwardedProto).last?.proto
         switch (listed, standard) {
-        case (nil, nil): (self.origin, self.proto) = (peer, proto)
-        case (let listed?, nil): (self.origin, self.proto) = (listed.origin, proto)
-        case (nil, let standard?): (self.origin, self.proto) = (standard.origin, standard.proto ?? proto)
+        case (nil, nil): (self.origin, self.proto, self.isDisputed) = (peer, proto, false)
+        case (let listed?, nil): (self.origin, self.proto, self.isDisputed) = (listed.origin, proto, false)
+        case (nil, let standard?): (self.origin, self.proto, self.isDisputed) = (standard.origin, standard.proto ?? proto, false)
         case (let listed?, let standard?):
             guard listed.origin.address == standard.origin.address else {
-                (self.origin, self.proto) = (peer, nil)
+                (self.origin, self.proto, self.isDisputed) = (peer, nil, true)
                 return
             }
             self.origin = listed.origin.port == nil ? standard.origin : listed.origin
-            self.proto = standard.proto ?? proto
+            // A stranger knows its own address, and may agree in order to say the rest.
+            self.proto = proto ?? standard.proto
+            self.isDisputed = false
         }
     }
 

@@ -5,7 +5,7 @@ internal import WebSocketProtocol
 ///     http      CONNECT (RFC 9110 §9.3.6)                      port 80 unless given
 ///     https     the same inside TLS to the proxy               port 443
 ///     socks5    SOCKS 5 (RFC 1928); names are resolved here    port 1080
-///     socks5h   SOCKS 5; names are resolved by the proxy       port 1080
+///     socks5h   SOCKS 5; names are resolved by the proxy       port 1080; also socks
 ///
 /// Without a scheme it is `http`. A path is passed over. No description of it shows the password.
 public struct ProxyURL: Sendable, Hashable, CustomStringConvertible {
@@ -56,11 +56,16 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible {
         var rest = text[...]
         var scheme = Scheme.http
         if let separator = Self.endOfScheme(text) {
-            guard let given = Scheme(rawValue: text[..<separator].lowercased()) else { throw .scheme }
+            let name = text[..<separator].lowercased()
+            // GNOME's settings say it so, and mean version 5.
+            guard let given = name == "socks" ? .socks5h : Scheme(rawValue: name) else { throw .scheme }
             scheme = given
             rest = text[separator...].dropFirst(3)
         }
+        let whole = rest
         rest = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        // Behind a path nothing is an @; in front of one there is a password with a slash, which must not be taken for a port.
+        guard !whole[rest.endIndex...].contains("@") else { throw .authority }
         var credentials: ProxyCredentials?
         // The last one: passwords are often pasted as they are.
         if let at = rest.lastIndex(of: "@") {

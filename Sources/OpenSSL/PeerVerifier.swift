@@ -3,13 +3,16 @@ internal import COpenSSL
 /// Judges one connection's peer certificate, inside the handshake: a refusal is an alert, and nothing else is sent.
 final class PeerVerifier {
     private let verification: PeerVerification
+    private let system: SystemAuthorities?
     /// Why the certificate was refused.
     private(set) var failure: VerificationFailure?
     /// In a client: whether the server has asked for a certificate of ours.
     fileprivate(set) var isAsked = false
 
-    init(_ verification: PeerVerification) {
+    /// - Parameter system: The system's authorities in the connection's context, where they are trusted.
+    init(_ verification: PeerVerification, _ system: SystemAuthorities?) {
         self.verification = verification
+        self.system = system
     }
 
     /// Judges the peer of `ssl` from now on.
@@ -61,11 +64,11 @@ final class PeerVerifier {
             return false
         }
 
+        let isLast = self.system?.areComplete ?? true
         if X509_verify_cert(chain) == 1 { return true }
-        let context = SSL_get_SSL_CTX(ssl)
-        guard let context, self.verification.loadSystemFile(in: context), let again = Self.repeated(chain, leaf, context) else {
-            return self.refuse(chain, leaf, presented)
-        }
+        guard !isLast, let context = SSL_get_SSL_CTX(ssl), self.system?.complete(in: context) == true,
+            let again = Self.repeated(chain, leaf, context)
+        else { return self.refuse(chain, leaf, presented) }
         defer { X509_STORE_CTX_free(again) }
         let isGood = X509_verify_cert(again) == 1
         X509_STORE_CTX_set_error(chain, X509_STORE_CTX_get_error(again))

@@ -57,6 +57,8 @@ package final class TLSConnection {
     private var failure: TLSFailure?
     private var isClosed = false
     private var recordsWithThisKey = 0
+    /// Bytes that libssl answered by itself since the handshake.
+    private var answeredBytes = 0
 
     /// Throws when the host of a client is neither a host name nor an address.
     package init(context: TLSContext, role: Role) throws(TLSConfigurationError) {
@@ -66,15 +68,14 @@ package final class TLSConnection {
         self.ssl = ssl
 
         if let server {
-            guard let verification = context.verification else { preconditionFailure("a server's context in a client") }
-            let verifier = PeerVerifier(verification)
+            guard let verifier = context.verifier() else { preconditionFailure("a server's context in a client") }
             self.verifier = verifier
             verifier.attach(to: ssl, expecting: server)
             self.isServer = false
             SSL_set_connect_state(ssl)
         } else {
             precondition(context.certificate != nil, "a client's context in a server")
-            self.verifier = context.verification.map { PeerVerifier($0) }
+            self.verifier = context.verifier()
             self.verifier?.attach(to: ssl)
             self.isServer = true
             SSL_set_accept_state(ssl)
@@ -109,6 +110,7 @@ package final class TLSConnection {
         try self.throwEarlierFailure()
 
         let offered = ciphertext.readableBytes
+        let (isEstablished, waiting) = (self.isHandshakeComplete, self.outbound.readableBytes)
         let result = ciphertext.withUnsafeReadableBytes { bytes in
             self.incoming = LentBytes(bytes)
             return self.decrypt(into: &plaintext, limit: limit)
@@ -116,6 +118,10 @@ package final class TLSConnection {
         let unread = self.incoming.count
         self.incoming = .none
 
+        if isEstablished {
+            self.answeredBytes += self.outbound.readableBytes - waiting
+            guard self.answeredBytes <= Self.answerLimit else { throw self.fail(.other("the other side asks for answers without end")) }
+        }
         let progress = try result.get()
         ciphertext.moveReaderIndex(forwardBy: progress == .closed ? offered : offered - unread)
         return progress
@@ -191,6 +197,10 @@ package final class TLSConnection {
     private static var recordSize: Int { 16_384 }
     // TLS 1.2 with AES-GCM: header 5, explicit nonce 8, tag 16. TLS 1.3: header 5, content type 1, tag 16.
     private static var recordOverhead: Int { 29 }
+
+    /// What the peer may have libssl answer, if it reads that or not: 1 MiB are 39,000 key updates of TLS 1.3, one for each 16 GB of a
+    /// connection that has carried 600 TB, or as many renegotiations of TLS 1.2 that were refused.
+    private static var answerLimit: Int { 1 << 20 }
 
     private func decrypt(into plaintext: inout ByteBuffer, limit: Int) -> Result<Progress, TLSFailure> {
         var remaining = limit

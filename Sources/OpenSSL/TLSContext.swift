@@ -20,6 +20,8 @@ package final class TLSContext: Sendable {
     package let certificate: CertificateSummary?
     /// What is asked of the other side's certificate; nil in a server that asks for none.
     let verification: PeerVerification?
+    /// Nil where they are not trusted.
+    private let system: SystemAuthorities?
     /// SSL_CTX: libssl counts its references atomically, and nobody here alters it once it is stored.
     nonisolated(unsafe) let pointer: OpaquePointer
 
@@ -35,7 +37,7 @@ package final class TLSContext: Sendable {
         let verification = clientAuthorities.map { PeerVerification.onlyAuthorities($0) }
         do throws(TLSConfigurationError) {
             self.certificate = try identity.install(in: context)
-            try verification?.install(in: context)
+            self.system = try verification?.install(in: context)
         } catch {
             SSL_CTX_free(context)
             throw error
@@ -54,7 +56,7 @@ package final class TLSContext: Sendable {
     ) throws(TLSConfigurationError) {
         let context = Self.make(TLS_client_method(), maximumVersion)
         do throws(TLSConfigurationError) {
-            try verification.install(in: context)
+            self.system = try verification.install(in: context)
             _ = try identity?.install(in: context)
         } catch {
             SSL_CTX_free(context)
@@ -74,6 +76,9 @@ package final class TLSContext: Sendable {
         SSL_CTX_free(self.pointer)
     }
 
+    /// Judges the other side of one connection; nil in a server that asks for no certificate.
+    func verifier() -> PeerVerifier? { self.verification.map { PeerVerifier($0, self.system) } }
+
     private static func make(_ method: OpaquePointer?, _ maximumVersion: TLSVersion) -> OpaquePointer {
         guard let context = SSL_CTX_new(method) else { preconditionFailure("libssl: \(OpenSSLError.drain())") }
 
@@ -84,7 +89,11 @@ package final class TLSContext: Sendable {
         SSL_CTX_set_security_level(context, 2)
         require(SSL_CTX_set_ciphersuites(context, suites13), "TLS 1.3 suites")
         require(SSL_CTX_set_cipher_list(context, suites12), "TLS 1.2 suites")
-        require(shim_SSL_CTX_set1_groups_list(context, groups), "groups")
+        // OpenSSL refuses the whole list for a group that it does not have.
+        if shim_SSL_CTX_set1_groups_list(context, groups) != 1 {
+            ERR_clear_error()
+            require(shim_SSL_CTX_set1_groups_list(context, approvedGroups), "groups")
+        }
 
         // No resumption by ticket or cache: a resumed session skips the certificate, and was once carried from one
         // virtual host to another (CVE-2025-23419). A tunnel's connection lives long; a full handshake is nothing.
@@ -112,6 +121,9 @@ private let suites12 = """
     """
 
 private let groups = "X25519:P-256:P-384"
+
+/// Where only what FIPS 140 approves is there.
+private let approvedGroups = "P-256:P-384"
 
 /// RFC 7301 §6. A WebSocket begins as HTTP/1.1 (RFC 6455 §4.1).
 private let http11 = Array("http/1.1".utf8)

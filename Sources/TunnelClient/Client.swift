@@ -193,7 +193,14 @@ extension ClientConfiguration {
             guard self.server.isLoopback, let own = try self.stateFolder.read(StateFiles.serverCertificate) else {
                 return .authorities(extra: files)
             }
-            return .authoritiesOr(fingerprint: try CertificateFingerprint(pem: own), extra: files)
+            do {
+                return .authoritiesOr(fingerprint: try CertificateFingerprint(pem: own), extra: files)
+            } catch {
+                let file = self.stateFolder.file(StateFiles.serverCertificate)
+                throw OperatorError(
+                    .badConfiguration, "the certificate of this user's own server in \(file) cannot be used: \(error)",
+                    remedy: "Remove it: the server makes a new one when it starts without it.")
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ final class FrontDoor: UpgradeDelegate {
     /// The connection's other end, when it is a visitor's.
     private var peer: ForwardedNode?
     private let mayPassOn: Bool
+    /// Of a long head: where the line begins that has not come whole, and how much has been searched for its end.
+    private var (lineStart, lookedAt) = (0, 0)
 
     /// - Parameter mayPassOn: Whether requests may be visitors': not where visitors' requests come from.
     init(server: ServerContext, mayPassOn: Bool = true) {
@@ -121,15 +123,25 @@ final class FrontDoor: UpgradeDelegate {
 
     /// Visitors' requests may be longer than clients': cookies make them so. Who judges them sees to it that this Host is the only
     /// one; here it only says who that is.
-    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool {
-        let lines = bytes.readableBytesView.prefix(Self.hostWithin).split(separator: UInt8(ascii: "\n"))
-        guard let line = lines.dropFirst().first(where: { String(decoding: $0.prefix(5), as: UTF8.self).lowercased() == "host:" }) else {
-            return false
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool? {
+        guard self.mayPassOn else { return false }
+        let head = bytes.readableBytesView.prefix(Self.hostWithin)
+        // What was looked at is not looked at again, however small the pieces are in which the rest comes.
+        while let end = head.dropFirst(self.lookedAt).firstIndex(of: UInt8(ascii: "\n")) {
+            let line = head[(head.startIndex + self.lineStart)..<end]
+            let isRequestLine = self.lineStart == 0
+            self.lineStart = end - head.startIndex + 1
+            self.lookedAt = self.lineStart
+            if isRequestLine { continue }
+            // The end of the head.
+            if line.isEmpty || line.elementsEqual([UInt8(ascii: "\r")]) { return false }
+            guard String(decoding: line.prefix(5), as: UTF8.self).lowercased() == "host:" else { continue }
+            guard self.isForVisitors(String(decoding: line.dropFirst(5), as: UTF8.self).trimmingBlanks) else { return false }
+            self.peer = upgrader.transport?.origin
+            return true
         }
-        let host = String(decoding: line.dropFirst(5), as: UTF8.self).trimmingBlanks
-        guard self.isForVisitors(host) else { return false }
-        self.peer = upgrader.transport?.origin
-        return true
+        self.lookedAt = head.count
+        return head.count < Self.hostWithin ? nil : false
     }
 
     /// Bytes of a long head among which Host has to be.

@@ -34,7 +34,7 @@ actor ServerCertificate {
             if case .selfSigned = configuration.security {
                 let own = try Self.own(configuration)
                 self.own = own
-                self.fingerprint = try CertificateFingerprint(pem: own.certificate).description
+                self.fingerprint = try Self.checked(own, configuration.stateFolder).description
             } else {
                 self.own = nil
                 self.fingerprint = nil
@@ -44,6 +44,11 @@ actor ServerCertificate {
             throw error
         } catch {
             throw OperatorError(.badConfiguration, "\(error)", remedy: Self.remedy(configuration.clientAuthorities))
+        }
+        if self.own != nil, configuration.stateFolder.isTemporary {
+            logger.warning(
+                "the server's own certificate lies in \(configuration.stateFolder.path), and may be another one after a restart of the machine",
+                metadata: ["remedy": "Name a folder that stays with --state-dir."])
         }
     }
 
@@ -124,5 +129,18 @@ actor ServerCertificate {
         try folder.write(made.privateKeyPEM, to: StateFiles.serverKey, isPrivate: true)
         try folder.write(made.certificatePEM, to: StateFiles.serverCertificate, isPrivate: false)
         return (made.certificatePEM, made.privateKeyPEM)
+    }
+
+    /// - Throws: `OperatorError` for files that were damaged: nobody named them, so the words are about them and not about options.
+    private static func checked(_ own: (certificate: String, key: String), _ folder: StateFolder) throws(OperatorError) -> CertificateFingerprint {
+        do {
+            _ = try TLSContext(server: .pem(certificateChain: own.certificate, privateKey: own.key))
+            return try CertificateFingerprint(pem: own.certificate)
+        } catch {
+            let (certificate, key) = (folder.file(StateFiles.serverCertificate), folder.file(StateFiles.serverKey))
+            throw OperatorError(
+                .badConfiguration, "the server's own certificate in \(folder.path) cannot be used: \(error)",
+                remedy: "Remove \(certificate) and \(key): the server makes new ones.")
+        }
     }
 }

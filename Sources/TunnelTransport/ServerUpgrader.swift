@@ -7,10 +7,11 @@ package protocol UpgradeDelegate: AnyObject {
     func upgrader(_ upgrader: ServerUpgrader, received request: RequestHead) -> UpgradeDecision
     /// The 101 is on its way: take the transport over with a `TunnelConnection`.
     func upgraderAccepted(_ upgrader: ServerUpgrader)
-    /// A request head is longer than a client's; these are its first bytes.
+    /// A request head is longer than a client's; these are its bytes so far.
     ///
-    /// - Returns: Whether somebody else takes it, who hears of it with `upgrader(_:passesOn:)`.
-    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool
+    /// - Returns: Whether somebody else takes it, who hears of it with `upgrader(_:passesOn:)`; `nil` to be asked again when more of it
+    ///   has come.
+    func upgrader(_ upgrader: ServerUpgrader, passesOnLongHead bytes: ByteBuffer) -> Bool?
     /// The request was passed on: take the transport over.
     ///
     /// - Parameter bytes: All that has come so far, the request's head among it; nobody else holds them.
@@ -48,8 +49,10 @@ package final class ServerUpgrader: TransportUser {
     /// Whether any byte of a request has come.
     package private(set) var hasReceived = false
     private var handshake = ServerHandshake()
-    /// All that has come: at most a head's limit, and one read.
+    /// All that has come: at most a head's limit, and one read; of a long head as much as the delegate asks for.
     private var received = ByteBuffer()
+    /// The head is longer than a client's, and the delegate has not decided yet.
+    private var longHead: HeadError?
     private var delegate: (any UpgradeDelegate)?
     private var failure: UpgradeFailure?
 
@@ -69,14 +72,13 @@ package final class ServerUpgrader: TransportUser {
         self.hasReceived = true
         guard self.failure == nil, let transport = self.transport, let delegate = self.delegate else { return }
         self.received.writeImmutableBuffer(bytes)
+        if let error = self.longHead { return self.judge(error, delegate) }
         let request: RequestHead
         do {
             guard let head = try self.handshake.receive(&bytes) else { return }
             request = head
         } catch {
-            if error.status == 431, delegate.upgrader(self, passesOnLongHead: self.received) { return self.passOn(delegate) }
-            self.answer(Response(error), to: nil, because: .malformed(error))
-            return
+            return self.judge(error, delegate)
         }
         switch delegate.upgrader(self, received: request) {
         case .refuse(let response, let reason):
@@ -99,6 +101,15 @@ package final class ServerUpgrader: TransportUser {
             self.transport = nil
             // An impatient client's first frames may have come with its request.
             if bytes.readableBytes > 0 { transport.passOn(&bytes) }
+        }
+    }
+
+    private func judge(_ error: HeadError, _ delegate: any UpgradeDelegate) {
+        guard error.status == 431 else { return self.answer(Response(error), to: nil, because: .malformed(error)) }
+        switch delegate.upgrader(self, passesOnLongHead: self.received) {
+        case true?: self.passOn(delegate)
+        case false?: self.answer(Response(error), to: nil, because: .malformed(error))
+        case nil: self.longHead = error
         }
     }
 

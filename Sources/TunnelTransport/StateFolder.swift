@@ -6,7 +6,8 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The folder in which server and client of one user keep what outlives them: mode 0700, private files 0600.
+/// The folder in which server and client of one user keep what outlives them: made with mode 0700, its private files 0600. Of a folder
+/// that was there before, nobody else may have the right to write to it.
 public struct StateFolder: Sendable, Hashable {
     public let path: String
 
@@ -15,23 +16,30 @@ public struct StateFolder: Sendable, Hashable {
         self.path = path
     }
 
-    /// `$XDG_STATE_HOME/ws-tunnel`, else `$HOME/.local/state/ws-tunnel`; without either (a bare system service) a
-    /// folder of this user's in the place for temporary files.
+    /// `$XDG_STATE_HOME/ws-tunnel`, else `$HOME/.local/state/ws-tunnel`; without either (a bare system service) what systemd made for
+    /// the service (`StateDirectory=`), or a folder of this user's in the place for temporary files.
     public init(environment: [String: String]) {
         if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") {
             self.path = state + "/ws-tunnel"
         } else if let home = environment["HOME"], home.hasPrefix("/") {
             self.path = home + "/.local/state/ws-tunnel"
+        } else if let made = environment["STATE_DIRECTORY"]?.split(separator: ":").first, made.hasPrefix("/") {
+            self.path = String(made)
         } else {
-            self.path = "/tmp/ws-tunnel-\(getuid())"
+            self.path = Self.temporary
         }
     }
+
+    private static var temporary: String { "/tmp/ws-tunnel-\(getuid())" }
+
+    /// Whether what is kept here may be gone after a restart of the machine.
+    package var isTemporary: Bool { self.path == Self.temporary }
 
     package func file(_ name: String) -> String { "\(self.path)/\(name)" }
 
     /// - Returns: `nil` when there is no such file, or when somebody else could have put it there.
     package func read(_ name: String) throws(OperatorError) -> String? {
-        guard self.isOurs else { return nil }
+        guard self.owner == .us else { return nil }
         do {
             return try readTextFile(self.file(name))
         } catch {
@@ -85,13 +93,23 @@ public struct StateFolder: Sendable, Hashable {
         #endif
     }
 
-    private var isOurs: Bool {
+    private enum Owner {
+        case us
+        /// It is ours, and others may write to it.
+        case usAndOthers
+        case notUs
+    }
+
+    private var owner: Owner {
         var facts = stat()
-        return lstat(self.path, &facts) == 0 && facts.st_uid == getuid() && facts.st_mode & S_IFMT == S_IFDIR
+        // Where anybody may write, a link can be anybody's; elsewhere it is how systemd gives a service its folder.
+        let found = self.isTemporary ? lstat(self.path, &facts) : stat(self.path, &facts)
+        guard found == 0, facts.st_uid == getuid(), facts.st_mode & S_IFMT == S_IFDIR else { return .notUs }
+        return facts.st_mode & (S_IWGRP | S_IWOTH) == 0 ? .us : .usAndOthers
     }
 
     private func make() throws(OperatorError) {
-        var made = ""
+        var made = self.path.hasPrefix("/") ? "" : "."
         for part in self.path.split(separator: "/") {
             made += "/" + part
             guard mkdir(made, 0o700) != 0, errno != EEXIST else { continue }
@@ -99,8 +117,13 @@ public struct StateFolder: Sendable, Hashable {
                 .failure, "cannot make the state folder \(self.path): \(systemMessage(errno))",
                 remedy: "Choose another one with --state-dir.")
         }
-        // It may have been made by hand, or lie where others can write: it must be this user's alone.
-        guard self.isOurs, chmod(self.path, 0o700) == 0 else {
+        switch self.owner {
+        case .us: return
+        case .usAndOthers:
+            throw OperatorError(
+                .badConfiguration, "others may write to the state folder \(self.path)",
+                remedy: "Take that right away (chmod go-w), or choose another folder with --state-dir.")
+        case .notUs:
             throw OperatorError(
                 .badConfiguration, "the state folder \(self.path) is not a folder of this user's",
                 remedy: "Choose another one with --state-dir.")

@@ -73,6 +73,20 @@ import Testing
         }
     }
 
+    /// Many proxies write one of the two fields, and pass the other one on.
+    @Test(arguments: [["--deny-ip", "203.0.113.0/24"], ["--allow-ip", "127.0.0.0/8"]])
+    func `a field of the visitor's own does not lend it the proxy's address`(rule: [String]) throws {
+        try Stage.run { stage in
+            let tunnel = try stage.httpTunnel(server: ["--trusted-proxies", "127.0.0.1"], arguments: rule)
+            let visitor = try tunnel.visitor()
+            for forged in ["", "Forwarded: for=192.0.2.1\r\n", "Forwarded: for=\"\r\n"] {
+                try visitor.send("GET /echo HTTP/1.1\r\nHost: \(tunnel.authority)\r\n\(forged)X-Forwarded-For: 203.0.113.7\r\n\r\n")
+                #expect(try visitor.answer().status == 403, "\(forged)")
+            }
+            #expect(try tunnel.origin.requests().isEmpty)
+        }
+    }
+
     @Test func `a body that is too large is refused by its length, and by counting where it has none`() throws {
         try Stage.run { stage in
             let tunnel = try stage.httpTunnel(arguments: ["--max-body", "10KiB"])

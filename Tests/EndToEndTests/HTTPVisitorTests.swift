@@ -162,6 +162,22 @@ import Testing
         }
     }
 
+    @Test func `a long request line is a visitor's, however it was cut on its way`() throws {
+        try Stage.run { stage in
+            let tunnel = try stage.httpTunnel()
+            let visitor = try tunnel.visitor()
+            let target = "/echo/" + String(repeating: "a", count: 12_000)
+            let request = "GET \(target) HTTP/1.1\r\nX-Before: b\r\nHost: \(tunnel.authority)\r\n\r\n"
+            for part in [request.prefix(8_500), request.dropFirst(8_500).prefix(3_520), request.dropFirst(12_020)] {
+                try visitor.send(String(part))
+                // Each event loop has had its turn with what came before these.
+                for _ in 0..<4 { #expect(try tunnel.ask("GET", "/echo/turn").status == 200) }
+            }
+            #expect(try visitor.answer().status == 200)
+            #expect(try tunnel.origin.requests().contains { $0.target == target })
+        }
+    }
+
     @Test func `a visitor who has finished its direction gets its answer`() throws {
         try Stage.run { stage in
             let tunnel = try stage.httpTunnel()

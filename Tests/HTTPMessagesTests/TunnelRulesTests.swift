@@ -24,7 +24,8 @@ struct TunnelPolicyTests {
     @Test func `an address is let in by the lists, deny before allow`() throws {
         let policy = TunnelPolicy(allow: [try CIDR("203.0.113.0/24"), try CIDR("2001:db8::/32")], deny: [try CIDR("203.0.113.66")])
         func verdict(_ text: String) throws -> TunnelPolicy.Verdict {
-            policy.verdict(visitor: try #require(Endpoint.Address(text: text)), authorization: [])
+            let visitor: Endpoint.Address = try #require(Endpoint.Address(text: text))
+            return policy.verdict(visitor: visitor, authorization: [])
         }
         #expect(try verdict("203.0.113.9") == .allowed)
         #expect(try verdict("::ffff:203.0.113.9") == .allowed)
@@ -32,7 +33,15 @@ struct TunnelPolicyTests {
         #expect(try verdict("203.0.113.66") == .forbidden)
         #expect(try verdict("198.51.100.1") == .forbidden)
         let denying = TunnelPolicy(credentials: ["u:p"], salt: Self.salt, deny: [try CIDR("198.51.100.0/24")])
-        #expect(denying.verdict(visitor: try #require(Endpoint.Address(text: "198.51.100.1")), authorization: ["Basic dTpw"]) == .forbidden)
+        let denied: Endpoint.Address = try #require(Endpoint.Address(text: "198.51.100.1"))
+        #expect(denying.verdict(visitor: denied, authorization: ["Basic dTpw"]) == .forbidden)
+    }
+
+    @Test func `nobody knows whom an address rule would be about when the address is disputed`() throws {
+        for policy in [TunnelPolicy(allow: [try CIDR("0.0.0.0/0"), try CIDR("::/0")]), TunnelPolicy(deny: [try CIDR("192.0.2.1")])] {
+            #expect(policy.verdict(visitor: nil, authorization: []) == .forbidden)
+        }
+        #expect(TunnelPolicy(maximumBodyBytes: 5).verdict(visitor: nil, authorization: []) == .allowed)
     }
 
     @Test func `a policy comes over the wire as it was, and without the password`() throws {

@@ -19,8 +19,9 @@ enum Laws {
     static let rooms: [String: Room] = [
         "COpenSSL": Room(mayImport: []),
         "CZlib": Room(mayImport: []),
+        // Synchronization for what connections of several threads learn of one store of trust.
         "OpenSSL": Room(
-            mayImport: ["COpenSSL", "NIOCore"],
+            mayImport: ["COpenSSL", "NIOCore", "Synchronization"],
             neverSays: ["Logger", "EventLoop", "socket(", "ContinuousClock", "SuspendingClock"]),
         "WebSocketProtocol": Room(mayImport: ["NIOCore", "OpenSSL", "CZlib"], neverSays: Self.worldly),
         // Synchronization for one counter that event loops share.

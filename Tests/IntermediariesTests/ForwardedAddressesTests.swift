@@ -82,8 +82,17 @@ import Testing
 
     @Test func `a field that a stranger adds to the proxy's makes neither believed`() throws {
         for (list, standard) in [("203.0.113.9", "for=198.51.100.7"), ("198.51.100.7", "for=203.0.113.9"), ("203.0.113.9", "for=\"")] {
-            #expect(try self.read(list: [list], standard: [standard]).origin.description == Self.peer)
+            let found = try self.read(list: [list], standard: [standard])
+            #expect(found.origin.description == Self.peer)
+            #expect(found.isDisputed)
         }
+        #expect(try !self.read(list: ["203.0.113.9"], standard: ["for=203.0.113.9"]).isDisputed)
+        #expect(try !self.read(list: ["unknown"]).isDisputed)
+    }
+
+    @Test func `a stranger that agrees with the proxy about itself does not choose the protocol`() throws {
+        let found = try self.read(list: ["203.0.113.9"], standard: ["for=203.0.113.9;proto=https"], proto: ["http"])
+        #expect(found.proto == "http")
     }
 
     // MARK: What was spoken

@@ -5,7 +5,8 @@ import Testing
     @Test func `each scheme has its port`() throws {
         let ports: [(String, UInt16)] = [
             ("http://proxy", 80), ("https://proxy", 443), ("socks5://proxy", 1080), ("socks5h://proxy", 1080), ("proxy", 80),
-            ("HTTP://proxy:3128/", 3128), ("proxy:3128", 3128), ("https://proxy:8443?x", 8443),
+            ("HTTP://proxy:3128/", 3128), ("socks://proxy:1081/", 1081), ("socks://proxy", 1080),
+            ("proxy:3128", 3128), ("https://proxy:8443?x", 8443),
         ]
         for (text, port) in ports { #expect(try ProxyURL(text).port == port, "\(text)") }
         #expect(try ProxyURL("[2001:db8::1]:3128").authority == "[2001:db8::1]:3128")
@@ -24,7 +25,8 @@ import Testing
     @Test(arguments: [
         ("", ProxyURL.Invalid.empty), ("ftp://proxy", .scheme), ("socks4://proxy", .scheme), ("://proxy", .scheme),
         ("http://", .authority), ("http://proxy:port", .authority), ("http://proxy:0", .authority), ("http://proxy:65536", .authority),
-        ("http://user:secret/x@proxy", .authority), ("http://user:%zz@proxy", .percentEncoding),
+        ("http://user:secret/x@proxy", .authority), ("http://user:1234/x@proxy:3128", .authority), ("http://proxy/?x@y", .authority),
+        ("http://user:%zz@proxy", .percentEncoding),
         ("http://user:%4", .authority), ("http://user:%4@proxy", .percentEncoding), ("http://user:%ff@proxy", .percentEncoding),
         ("http://us%3Aer:secret@proxy", .credentials(.colonInUser)), ("http://user:%0d%0a@proxy", .credentials(.controlCharacter)),
         ("socks5://user@proxy", .credentials(.lengthForSOCKS)), ("http://a b", .authority),

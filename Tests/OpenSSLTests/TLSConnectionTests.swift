@@ -174,6 +174,22 @@ import Testing
         #expect(pair.client.failure == nil && pair.server.failure == nil)
     }
 
+    /// Each asks for an answer, and nobody reads those.
+    @Test func `who asks for new keys without end is cut`() throws {
+        let pair = try TLSPair()
+        try pair.handshake()
+        let client = pair.client.connection
+        for _ in 0..<50_000 where pair.server.failure == nil {
+            #expect(SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED) == 1)
+            try client.encrypt([1])
+            var records = client.takeOutbound()
+            pair.server.inbox.writeBuffer(&records)
+            pair.server.receive(.max)
+        }
+        #expect(pair.server.failure == .other("the other side asks for answers without end"))
+        #expect(pair.server.connection.outbound.readableBytes <= (1 << 20) + 100)
+    }
+
     @Test func `nothing is resumable`() throws {
         for version in [TLSVersion.tls12, .tls13] {
             let pair = try TLSPair(version)

@@ -19,6 +19,7 @@ final class VisitorExchange: ResponseReader {
     private let keepsAlive: Bool
     private var message: RequestMessage
     private let origin: ForwardedNode
+    private let isDisputed: Bool
     private var tunnel: NamedTunnel?
     private var tried: [NamedTunnel] = []
     private var hasWaited = false
@@ -62,6 +63,7 @@ final class VisitorExchange: ResponseReader {
             forwardedFor: isTrusted ? fields["X-Forwarded-For"] : [], forwarded: isTrusted ? fields["Forwarded"] : [],
             forwardedProto: isTrusted ? fields["X-Forwarded-Proto"] : [])
         self.origin = forwarded.origin
+        self.isDisputed = forwarded.isDisputed
         let isSecure = forwarded.proto.map { $0 == "https" || $0 == "wss" } ?? (connection.transport.security != nil)
         let scheme = isSecure ? "https" : "http"
         let id = fields.setForwarding(
@@ -111,7 +113,7 @@ final class VisitorExchange: ResponseReader {
         self.tunnel = tunnel
         guard tunnel.kind == .http else { return self.answer(.noSuchTunnel(host: self.request.authority)) }
         if let policy = tunnel.policy {
-            switch policy.verdict(visitor: self.origin.address, authorization: self.request.fields["Authorization"]) {
+            switch policy.verdict(visitor: self.isDisputed ? nil : self.origin.address, authorization: self.request.fields["Authorization"]) {
             case .allowed: break
             case .forbidden: return self.answer(.forbidden)
             case .unauthorized: return self.answer(.unauthorized)
