@@ -17,7 +17,7 @@ package struct ConnectHandshake: ProxyHandshake {
     ///   - agent: For User-Agent.
     ///   - limits: Of the answer's head, with the reasons given there.
     package init(
-        host: String, port: UInt16, credentials: ProxyCredentials?, agent: String, limits: WebSocketLimits = WebSocketLimits()
+        host: String, port: UInt16, credentials: ProxyCredentials?, agent: String, limits: WebSocketLimits = .answers
     ) throws(UnwritableRequest) {
         // RFC 9112 §3.2.3: authority-form, the port always in it.
         let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

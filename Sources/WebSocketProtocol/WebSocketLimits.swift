@@ -35,4 +35,13 @@ package struct WebSocketLimits: Equatable, Sendable {
     package var inflatedPiece = 64 << 10
 
     package init() {}
+
+    /// For the heads of answers: of one peer that was chosen, and worth reading when it refuses. What gateways and sign-on pages say in one
+    /// field (a security policy, an address to go to) is often longer than 8 KiB; 64 KiB is what browsers take at least.
+    package static var answers: WebSocketLimits {
+        var limits = WebSocketLimits()
+        limits.line = 64 << 10
+        limits.head = 128 << 10
+        return limits
+    }
 }

@@ -134,6 +134,14 @@ import struct NIOCore.ByteBuffer
         #expect(refusal.sentence == "refused by nginx/1.22.1 with status 503 (Service Unavailable)")
     }
 
+    @Test func `a refusal with fields longer than any request's is read to its end`() throws {
+        let long = String(repeating: "x", count: 40_000)
+        let refusal = try #require(try self.refusal(
+            "HTTP/1.1 302 Found\r\nContent-Security-Policy: \(long)\r\nLocation: https://login.example.com/\r\nX: \(long)\r\n\r\n"))
+        #expect(refusal.status == 302)
+        #expect(refusal.fields == ["Location": "https://login.example.com/"])
+    }
+
     @Test(arguments: [
         ("Content-Type: text/plain\r\n", "hello", "hello"), ("", "hello", "hello"),
         ("Content-Type: application/problem+json; charset=utf-8\r\n", "{}", "{}"),

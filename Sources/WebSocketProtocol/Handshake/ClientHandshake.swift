@@ -33,7 +33,7 @@ package struct ClientHandshake: Sendable {
     ///   - requiresSubprotocol: refuse an answer that chose none of those offered.
     package init(
         host: String, path: String, subprotocols: [String] = [], compression: PermessageDeflate? = nil,
-        extraFields: HTTPFields = [:], nonce: [UInt8], requiresSubprotocol: Bool = true, limits: WebSocketLimits = WebSocketLimits()
+        extraFields: HTTPFields = [:], nonce: [UInt8], requiresSubprotocol: Bool = true, limits: WebSocketLimits = .answers
     ) throws(UnwritableRequest) {
         guard Authority(host) != nil else { throw .host }
         guard path.utf8.first == UInt8(ascii: "/"), HTTPSyntax.isTarget(path.utf8) else { throw .path }

@@ -55,7 +55,8 @@ package enum ClientHandshakeError: Error, Equatable, Sendable {
 /// An answer with another status than 101, as far as it helps the user to see who gave it. All of it fit for a
 /// terminal.
 package struct RefusedUpgrade: Equatable, Sendable {
-    /// The most of a body that is looked at, in bytes. 512: a few lines, which is all anybody reads of an error page.
+    /// The most of a body that is looked at, in bytes, and of a field, in characters. 512: a few lines, which is all anybody reads of an
+    /// error page.
     package static let bodyLimit = 512
 
     package let status: Int
@@ -75,7 +76,7 @@ package struct RefusedUpgrade: Equatable, Sendable {
         self.reason = PrintableText.line(of: head.reason)
         var fields = HTTPFields()
         for name in ["Server", "Retry-After", "WWW-Authenticate", "Location"] {
-            for value in head.fields.values(name) { fields.append(name, PrintableText.line(of: value)) }
+            for value in head.fields.values(name) { fields.append(name, String(PrintableText.line(of: value).prefix(Self.bodyLimit))) }
         }
         self.fields = fields
         self.body =
