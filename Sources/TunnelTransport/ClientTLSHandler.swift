@@ -55,6 +55,8 @@ package final class ClientTLSHandler: ChannelDuplexHandler {
             do {
                 progress = try self.tls.receive(&bytes, into: &plaintext, limit: TransportLimits.plaintextBytes)
             } catch {
+                // What came before is good: an answer, and then the alert.
+                if self.isReady, plaintext.readableBytes > 0 { context.fireChannelRead(self.wrapInboundOut(plaintext)) }
                 return self.fail(error, context)
             }
             // What the handshake has to answer, or a key update.

@@ -317,6 +317,8 @@ package final class TransportHandler: ChannelInboundHandler {
             do {
                 progress = try tls.receive(&bytes, into: &plaintext, limit: TransportLimits.plaintextBytes)
             } catch {
+                // What came before is good: an answer, and then the alert.
+                if self.isReady, plaintext.readableBytes > 0 { self.user?.transport(received: &plaintext) }
                 self.scratch.give(plaintext: plaintext)
                 self.fail(.tls(error))
                 return
