@@ -137,6 +137,9 @@ package final class LinkDriver {
         self.connection?.pieceQueued(isAlone: self.ends.count == 1)
     }
 
+    /// Somebody waits for what is short on one of the loop's links: bulk makes room for it.
+    package func payAttention() { LoopScratch.current.payAttention() }
+
     package func finish(_ id: StreamID) {
         self.link.finish(id)
         self.linkChanged()
@@ -179,7 +182,7 @@ package final class LinkDriver {
     }
 
     /// To be called before frames are made.
-    func payAttention() { self.link.isAttentive = LoopScratch.current.isAttentive }
+    func noteAttention() { self.link.isAttentive = LoopScratch.current.isAttentive }
 
     func nextOutbound() -> Link.Outbound? { self.link.nextOutbound() }
 

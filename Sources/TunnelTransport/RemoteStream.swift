@@ -179,6 +179,8 @@ private final class FarEnd: StreamEnd {
             self.accepted += bytes.readableBytes
             self.hasSent = true
             // A stream that takes bytes again says so once: by taking these, if they come first.
+            // A request, or a keystroke.
+            if bytes.readableBytes <= TransportLimits.interactiveBytes { link.payAttention() }
             self.isBlocked = !link.send(bytes, on: id)
         case .taken(let count): link.taken(count, from: id, now: .now)
         case .finish:

@@ -318,7 +318,7 @@ package final class TunnelConnection: TransportUser {
 
     /// - Returns: Whether nothing is left to write.
     private func writeFrames() -> Bool {
-        self.link?.payAttention()
+        self.link?.noteAttention()
         if let payload = self.owedPong {
             self.owedPong = nil
             self.writer.write(to: self.transport) { key, buffer in

@@ -59,6 +59,8 @@ final class ExchangeStream: StreamEnd, ExchangeOutput {
         switch record {
         case .request(let request):
             guard self.exchange == nil else { return self.fail(.internalError) }
+            // Most answers are short, and somebody waits for each.
+            self.link.payAttention()
             let exchange = ServiceExchange(request, at: self.service, output: self)
             self.exchange = exchange
             exchange.start()
