@@ -11,9 +11,9 @@ package enum LogFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
     case json
 }
 
-
-/// Makes the program's logger; it writes to standard error.
+/// Makes the program's logger; standard error belongs to it.
 package func makeLogger(_ format: LogFormat, _ level: Logger.Level) -> Logger {
+    OutputSink.standardError.form = .log(format)
     var logger = Logger(label: "ws-tunnel") { _ in LineLogHandler(format: format) }
     logger.logLevel = level
     return logger

@@ -22,13 +22,7 @@ struct Reporter: Sendable {
         self.namesTunnels = namesTunnels
         let sink = isJSON ? OutputSink.standardOutput : OutputSink.standardError
         self.form = isJSON ? .event : sink.isTerminal && format == .text ? .aligned : .plain(format)
-        self.requests = LineBatch(to: sink) { count, text in
-            if isJSON || format == .json {
-                text.write(EventStream.line("dropped", at: WallClock.milliseconds) { $0.set("requests", count) })
-            } else {
-                text.write("(\(count) requests were not listed: there are too many)")
-            }
-        }
+        self.requests = LineBatch(to: sink)
     }
 
     /// Before the program ends.
