@@ -84,10 +84,19 @@ package final class OutputSink: Sendable {
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Self.system(write: descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
+            // Whoever shares a terminal or a pipe with us may have made it non-blocking for all: waiting is for us to do then.
+            if count < 0, errno == EAGAIN, Self.waitForRoom(descriptor) { continue }
             // A closed terminal or a full disk: there is nobody left to tell.
             guard count > 0 else { return }
             bytes = bytes.dropFirst(count)
         }
+    }
+
+    /// - Returns: `false` when there is no way to wait.
+    private static func waitForRoom(_ descriptor: Int32) -> Bool {
+        var question = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        // Once nobody is left to read, the next attempt says so.
+        return poll(&question, 1, -1) > 0 || errno == EINTR
     }
 
     private static func system(write descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {

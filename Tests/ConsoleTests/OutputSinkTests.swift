@@ -10,9 +10,10 @@ import Testing
         let sink: OutputSink
         private let reading: Int32
 
-        init(_ form: OutputForm) throws {
+        init(_ form: OutputForm, isBlocking: Bool = true) throws {
             var ends: [Int32] = [0, 0]
             try #require(pipe(&ends) == 0)
+            if !isBlocking { _ = fcntl(ends[1], F_SETFL, O_NONBLOCK) }
             self.reading = ends[0]
             self.sink = OutputSink(descriptor: ends[1])
             self.sink.form = form
@@ -71,5 +72,13 @@ import Testing
         let pairs = OutputForm.log(.logfmt).dropped(7, .requests)
         #expect(pairs.hasPrefix("time=2"))
         #expect(pairs.hasSuffix(#" level=warning msg="7 requests were not listed: there are too many" requests=7"#))
+    }
+
+    @Test func `an output that somebody made non-blocking loses nothing`() throws {
+        let output = try Output(.log(.text), isBlocking: false)
+        let sent = (0..<1_000).map { "\($0) " + String(repeating: "a", count: 1_000) }
+        for line in sent { output.sink.write(line: line) }
+        // The first of them are whole in the pipe; the others find it full.
+        #expect(try output.lines { $0.count == sent.count } == sent)
     }
 }
