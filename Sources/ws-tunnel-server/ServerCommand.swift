@@ -11,7 +11,7 @@ struct ServerCommand: AsyncParsableCommand {
         commandName: "ws-tunnel-server",
         abstract: "Gives services behind NAT a public address.",
         discussion: """
-            Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a
+            Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a \
             port for each, or gives it a name below --domain, and carries visitors there.
 
             The pre-shared key comes from SOCKETS_API_KEY (or SOCKETS_SINGLE_API_KEY), or from --api-key-file. Clients \
