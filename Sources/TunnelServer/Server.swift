@@ -97,9 +97,7 @@ public final class Server: Sendable {
                 delegate: { _ in FrontDoor(server: context) }
             ).get()
         } catch {
-            throw OperatorError(
-                .failure, "cannot listen on \(address): \(describe(error))",
-                remedy: "Choose another address with --listen, or stop what uses this one.")
+            throw Self.cannotListen(on: address, error, option: "--listen")
         }
     }
 
@@ -116,10 +114,14 @@ public final class Server: Sendable {
             if let port = listener.localAddress?.port { context.listensForNames(on: UInt16(truncatingIfNeeded: port)) }
             return listener
         } catch {
-            throw OperatorError(
-                .failure, "cannot listen on \(address): \(describe(error))",
-                remedy: "Choose another address with --tls-listen, or stop what uses this one.")
+            throw Self.cannotListen(on: address, error, option: "--tls-listen")
         }
+    }
+
+    private static func cannotListen(on address: ListenAddress, _ error: any Error, option: String) -> OperatorError {
+        OperatorError(
+            isAddressInUse(error) ? .taken : .failure, "cannot listen on \(address): \(describe(error))",
+            remedy: "Choose another address with \(option), or stop what uses this one.")
     }
 
     /// Lets the sessions finish, and gives them a moment to say good-bye.

@@ -21,7 +21,7 @@ struct ServerCommand: AsyncParsableCommand {
 
             On SIGHUP, and when they change, the files of --tls-cert, --tls-key and --client-ca are read again.
 
-            Exit codes: 0 stopped, 1 failure, 64 usage, 78 bad configuration.
+            Exit codes: 0 stopped, 1 failure, 64 usage, 73 address taken, 78 bad configuration.
             """,
         version: programVersion)
 

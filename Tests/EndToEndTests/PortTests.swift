@@ -123,14 +123,16 @@ import Testing
         }
     }
 
-    @Test func `a server that cannot listen says so`() throws {
+    @Test(arguments: [["--listen"], ["--listen", "127.0.0.1:0", "--tls-listen"]])
+    func `a server whose address is taken says so and ends with 73`(options: [String]) throws {
         try Stage.run { stage in
             let echo = try stage.echo()
             let server = try stage.start(
-                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:\(echo.port)"],
+                "\(Toolchain.programs)/ws-tunnel-server", options + ["127.0.0.1:\(echo.port)"],
                 environment: ["SOCKETS_API_KEY": stage.key])
-            #expect(try server.ended() == .code(1))
+            #expect(try server.ended() == .code(73))
             try server.line(containing: "cannot listen on 127.0.0.1:\(echo.port)", "in use")
+            try server.line(containing: "Choose another address with \(options[options.count - 1])")
         }
     }
 }
