@@ -50,6 +50,7 @@ public final class Server: Sendable {
 
     private func run(on loops: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate) async throws {
         let configuration = self.context.configuration
+        try await self.checkBind(loops)
         let listener = try await self.listen(loops) { certificate.context }
         let tlsListener = try await self.listenForNames(loops)
         let watcher = Task { await certificate.watchFiles() }
@@ -122,6 +123,18 @@ public final class Server: Sendable {
         OperatorError(
             isAddressInUse(error) ? .taken : .failure, "cannot listen on \(address): \(describe(error))",
             remedy: "Choose another address with \(option), or stop what uses this one.")
+    }
+
+    /// Tunnels' ports are opened when clients ask for them, who could not mend a mistake: it is found here.
+    private func checkBind(_ loops: any EventLoopGroup) async throws(OperatorError) {
+        let host = self.context.configuration.bind
+        do {
+            try await ServerBootstrap(group: loops).bind(host: host, port: 0).get().close()
+        } catch {
+            throw OperatorError(
+                .badConfiguration, "cannot listen on --bind \(host): \(describe(error))",
+                remedy: "Name an address of this machine, or all of them with 0.0.0.0 or, IPv6 too, ::.")
+        }
     }
 
     /// Lets the sessions finish, and gives them a moment to say good-bye.

@@ -139,7 +139,7 @@ struct ServerCommand: AsyncParsableCommand {
         var configuration = ServerConfiguration(
             keys: key.map { [$0] } ?? [], listen: try ListenAddress(self.listen),
             stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
-        configuration.bind = self.bind
+        configuration.bind = ListenAddress.host(self.bind)
         configuration.tcpPorts = self.tcpPorts.policy
         configuration.publicHost = self.publicHost
         configuration.tlsListen = try self.tlsListen.map { text throws(OperatorError) in try ListenAddress(text) }

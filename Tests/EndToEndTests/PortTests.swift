@@ -135,4 +135,28 @@ import Testing
             try server.line(containing: "Choose another address with \(options[options.count - 1])")
         }
     }
+
+    // TEST-NET-1 (RFC 5737) is nobody's; a name with an empty label is one for no resolver.
+    @Test(arguments: [
+        ("192.0.2.1", "cannot listen on --bind 192.0.2.1: cannot assign requested address"),
+        ("a..b", "cannot listen on --bind a..b: the name a..b does not resolve"), ("", "--bind names no address"),
+    ])
+    func `a server that cannot open ports for tunnels says so before it is ready`(host: String, sentence: String) throws {
+        try Stage.run { stage in
+            let server = try stage.start(
+                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:0", "--plain", "--bind", host, "--json"],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            #expect(try server.ended() == .code(78))
+            try server.line(containing: "error: \(sentence)")
+            #expect(server.events("ready").isEmpty)
+        }
+    }
+
+    @Test func `tunnels' ports listen on an IPv6 address written with brackets`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let tunnel = try stage.tunnel(stage.server("--bind", "[::]"), to: [echo.port])
+            try exchange(stage.visit(tunnel.port))
+        }
+    }
 }
