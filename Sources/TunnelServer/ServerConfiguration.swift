@@ -1,4 +1,6 @@
+internal import HTTPMessages
 public import Intermediaries
+internal import TunnelProtocol
 public import TunnelTransport
 
 /// Everything a server needs to know before it starts.
@@ -160,6 +162,11 @@ public struct ServerConfiguration: Sendable {
         guard !self.bind.isEmpty else {
             throw OperatorError(
                 .badConfiguration, "--bind names no address for tunnels' ports", remedy: "Leave it out for 0.0.0.0: every address, IPv4 only.")
+        }
+        guard Endpoint.Address(text: self.publicHost) != nil || TunnelName.normalizedHost(self.publicHost) != nil else {
+            throw OperatorError(
+                .badConfiguration, "\"\(self.publicHost.printable)\" is not a host that URLs can show",
+                remedy: "Write --public-host as a name or an address, with neither scheme nor port: tunnel.example.com or 2001:db8::5.")
         }
         let protocols = [("--proxy-protocol", self.proxyProtocol), ("--tunnel-proxy-protocol", self.tunnelProxyProtocol)]
         for (option, value) in protocols where value != .off && self.trustedProxies.isEmpty {

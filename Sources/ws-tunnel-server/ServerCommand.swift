@@ -141,7 +141,7 @@ struct ServerCommand: AsyncParsableCommand {
             stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
         configuration.bind = ListenAddress.host(self.bind)
         configuration.tcpPorts = self.tcpPorts.policy
-        configuration.publicHost = self.publicHost
+        configuration.publicHost = ListenAddress.host(self.publicHost)
         configuration.tlsListen = try self.tlsListen.map { text throws(OperatorError) in try ListenAddress(text) }
         if let domain = self.domain { configuration.domain = domain == "off" ? .off : .below(try TunnelDomain(domain)) }
         configuration.hostnames = try self.hostnames.map(ServerConfiguration.hostnames) ?? []

@@ -159,4 +159,26 @@ import Testing
             try exchange(stage.visit(tunnel.port))
         }
     }
+
+    @Test(arguments: [("[2001:db8::5]", "[2001:db8::5]"), ("203.0.113.5", "203.0.113.5"), ("tunnel.example.com", "tunnel.example.com")])
+    func `a public host is what URLs show`(host: String, shown: String) throws {
+        try Stage.run { stage in
+            let server = try stage.server("--plain", "--public-host", host)
+            let client = try stage.client(["--server", server.url, "--expose", "8000"])
+            let event = try client.event("tunnel")
+            #expect(event["url"] == "\(shown):\(try event.port("url"))")
+        }
+    }
+
+    @Test(arguments: ["http://x/", "", "a b", "tunnel.example.com:8443", "[]", "::1::"])
+    func `a public host that makes no URL is refused`(host: String) throws {
+        try Stage.run { stage in
+            let server = try stage.start(
+                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:0", "--plain", "--public-host", host],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            #expect(try server.ended() == .code(78))
+            try server.line(containing: "is not a host that URLs can show")
+            try server.line(containing: "Write --public-host as a name or an address")
+        }
+    }
 }
