@@ -28,7 +28,7 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where clients connect; [::]:8443 for IPv6 too.", valueName: "host:port"))
     var listen = "0.0.0.0:8443"
 
-    @Option(help: ArgumentHelp("Ports for tunnels: any, one port, or a range.", valueName: "any|first-last"))
+    @Option(help: ArgumentHelp("Ports for tunnels: any from 1024 up, one port, or a range.", valueName: "any|first-last"))
     var tcpPorts = PortsArgument.any
 
     @Option(help: ArgumentHelp("The address on which tunnels' ports listen.", valueName: "host"))
