@@ -38,6 +38,14 @@ package enum Program {
         return result
     }
 
+    /// To be called before anything else is opened: descriptors 0 to 2 that whoever started this process has closed would be given to
+    /// the next files and sockets, and what is printed would go there.
+    package static func holdStandardDescriptors() {
+        var descriptor: Int32
+        repeat { descriptor = open("/dev/null", O_RDWR) } while 0...STDERR_FILENO ~= descriptor
+        if descriptor >= 0 { close(descriptor) }
+    }
+
     /// Runs `body` until it returns, and ends the process.
     ///
     /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process. SIGHUP calls

@@ -108,6 +108,11 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
+    static func main() async {
+        Program.holdStandardDescriptors()
+        await self.main(nil)
+    }
+
     func validate() throws {
         guard (self.tlsCert == nil) == (self.tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key go together.")

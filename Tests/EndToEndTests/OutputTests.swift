@@ -20,6 +20,26 @@ import Testing
         }
     }
 
+    #if os(Linux)
+    @Test(arguments: ["ws-tunnel-server", "ws-tunnel-client"])
+    func `outputs that were closed are not given to anything else`(name: String) throws {
+        try Stage.run { stage in
+            let server = try stage.server("--plain")
+            let port = try stage.freePort()
+            let arguments = name == "ws-tunnel-client"
+                ? ["--server", server.url, "--expose", "8000", "--remote-port", "\(port)"] : ["--plain", "--listen", "127.0.0.1:\(port)"]
+            let program = try stage.start(
+                "bash", ["-c", "exec \"$@\" <&- >&- 2>&-", "sh", "\(Toolchain.programs)/\(name)"] + arguments,
+                environment: ["SOCKETS_API_KEY": stage.key])
+            try eventually("nobody listens on port \(port)") { !Service.isFree(port) }
+            for descriptor in 0...2 {
+                let file = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(program.pid)/fd/\(descriptor)")
+                #expect(file == "/dev/null")
+            }
+        }
+    }
+    #endif
+
     @Test func `events have no level`() throws {
         try Stage.run { stage in
             let tunnel = try stage.httpTunnel(arguments: ["--log-level", "error"])
