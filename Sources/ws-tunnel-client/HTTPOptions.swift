@@ -119,7 +119,7 @@ struct HTTPOptions: ParsableArguments {
         http.responseFields += try self.removeResponseHeader.map { text throws(OperatorError) in try .removing(text) }
         http.responseFields += try self.addResponseHeader.map { text throws(OperatorError) in try .adding(text) }
         if let size = self.maxBody { http.maximumBodyBytes = UInt64(size.bytes) }
-        if let time = self.timeout { http.timeout = time.duration }
+        if let time = self.timeout { try http.setTimeout(time.duration) }
     }
 
     private static func network(_ text: String) throws(OperatorError) -> CIDR {

@@ -53,10 +53,15 @@ import TunnelTransport
         "http://a:1,allow-ip=10.0.0.1/8", "http://a:1,deny-ip=x", "http://a:1,request-header=X:y", "http://a:1,request-header=+Host:y",
         "http://a:1,request-header=-Content-Length", "http://a:1,response-header=+Transfer-Encoding:x", "http://a:1,response-header=+X y:z",
         "http://a:1,max-body=10x", "http://a:1,max-body=-1", "http://a:1,timeout=0s", "http://a:1,timeout=soon", "http://a:1,tls-verify=off",
-        "https://a:1,tls-verify=maybe",
+        "https://a:1,tls-verify=maybe", "http://a:1,timeout=1e-12s", "http://a:1,timeout=-1s", "http://a:1,timeout=nans",
     ])
     func `a key that does not fit is refused`(text: String) {
         #expect(throws: OperatorError.self) { try Exposure(text) }
+    }
+
+    @Test(arguments: ["1.5s", "1500ms", "1.5"])
+    func `a timeout is read as all spans of time are`(text: String) throws {
+        #expect(try Exposure("http://a:1,timeout=\(text)").http?.timeout == .milliseconds(1_500))
     }
 
     @Test(arguments: [

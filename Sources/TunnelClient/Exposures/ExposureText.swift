@@ -99,6 +99,9 @@ extension Exposure {
 
     // MARK: Keys
 
+    /// What each of these says is added to what the others of its kind said.
+    private static let repeatable: Set<String> = ["allow-ip", "deny-ip", "request-header", "response-header"]
+
     private mutating func set(_ key: String, _ value: String) throws(Refusal) {
         switch key {
         case "name": self.name = value
@@ -206,7 +209,7 @@ extension HTTPExposure {
             case "request-header": self.requestFields.append(try FieldEdit(value))
             case "response-header": self.responseFields.append(try FieldEdit(value))
             case "max-body": self.maximumBodyBytes = try Self.bytes(value)
-            case "timeout": self.timeout = try Self.time(value)
+            case "timeout": try self.setTimeout(Self.time(value))
             default: try self.setVerification(value)
             }
         } catch {
@@ -220,6 +223,14 @@ extension HTTPExposure {
             throw OperatorError(.badConfiguration, "\(path) is not a path on the service", remedy: "Write /healthz.")
         }
         self.healthPath = path
+    }
+
+    /// - Parameter time: More than none.
+    public mutating func setTimeout(_ time: Duration) throws(OperatorError) {
+        guard time > .zero else {
+            throw OperatorError(.badConfiguration, "in a timeout of no time at all no service answers", remedy: "Write 30s, 500ms or 5m.")
+        }
+        self.timeout = time
     }
 
     private mutating func setVerification(_ value: String) throws(OperatorError) {
