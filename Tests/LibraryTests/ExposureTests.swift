@@ -65,6 +65,21 @@ import TunnelTransport
     }
 
     @Test(arguments: [
+        ("8000,port=1,port=2", "port"), ("8000,name=a,name=a", "name"), ("8000,send-proxy=v1,send-proxy=v1", "send-proxy"),
+        ("http://a:1,subdomain=a,subdomain=b", "subdomain"), ("http://a:1,timeout=1s,timeout=2s", "timeout"),
+    ])
+    func `a key that is given twice is named`(text: String, key: String) {
+        let error = #expect(throws: OperatorError.self) { try Exposure(text) }
+        #expect(error?.message.hasSuffix(": \(key) is given twice") == true, "\(error?.message ?? "")")
+    }
+
+    @Test func `keys that add to each other may be repeated`() throws {
+        let exposure = try Exposure("http://a:1,allow-ip=::1,allow-ip=10.0.0.0/8,deny-ip=::2,deny-ip=::3,response-header=-A,response-header=-B")
+        #expect(exposure.allowedNetworks.count == 2 && exposure.deniedNetworks.count == 2)
+        #expect(exposure.http?.responseFields.count == 2)
+    }
+
+    @Test(arguments: [
         ("https://localhost", false), ("https://127.9.9.9:1", false), ("https://[::1]", false), ("https://127.example.org", true),
         ("https://example.org", true), ("https://example.org,tls-verify=off", false), ("https://localhost,tls-verify=on", true),
     ])
