@@ -79,6 +79,12 @@ import TunnelTransport
         #expect(exposure.http?.responseFields.count == 2)
     }
 
+    @Test(arguments: ["wss://localhost:0", "ws://[::1]:0/path"])
+    func `no server is at port 0`(text: String) {
+        let error = #expect(throws: OperatorError.self) { try ServerURL(text) }
+        #expect(error?.code == .badConfiguration && error?.message.hasSuffix("0 is no port") == true)
+    }
+
     @Test(arguments: [
         ("https://localhost", false), ("https://127.9.9.9:1", false), ("https://[::1]", false), ("https://127.example.org", true),
         ("https://example.org", true), ("https://example.org,tls-verify=off", false), ("https://localhost,tls-verify=on", true),
