@@ -98,7 +98,12 @@ struct HTTPOptions: ParsableArguments {
         }
         if let label = self.subdomain { try exposure.setSubdomain(label) }
         if let name = self.hostname { try exposure.setHostname(name) }
-        if let group = self.group { exposure.group = group }
+        if let group = self.group {
+            guard !group.isEmpty else {
+                throw OperatorError(.badConfiguration, "--group is empty", remedy: "Name the group, or leave --group out.")
+            }
+            exposure.group = group
+        }
         exposure.allowedNetworks += try self.allowIp.map(Self.network)
         exposure.deniedNetworks += try self.denyIp.map(Self.network)
         guard let option = self.given.map(\.name).first(where: { !(names + networks).contains($0) }) else { return }

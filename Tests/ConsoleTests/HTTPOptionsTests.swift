@@ -35,7 +35,7 @@ import TunnelTransport
         #expect(exposures == [keyed])
     }
 
-    @Test(arguments: [(["--timeout", "0s"], "no time at all")])
+    @Test(arguments: [(["--group", ""], "--group is empty"), (["--timeout", "0s"], "no time at all")])
     func `what says nothing is refused`(arguments: [String], sentence: String) throws {
         let options = try HTTPOptions.parse(arguments)
         var exposures = [try Exposure("http://3000")]
