@@ -96,7 +96,8 @@ let package = Package(
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
         .testTarget(
-            name: "ConsoleTests", dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport", "TunnelProtocol"],
+            name: "ConsoleTests",
+            dependencies: ["Console", "ws-tunnel-client", "TunnelClient", "TunnelTransport", "TunnelProtocol", argumentParser, logging],
             swiftSettings: strict),
         .testTarget(
             name: "TunnelServerTests", dependencies: ["TunnelServer", "TunnelTransport", "TunnelProtocol", "HTTPMessages", nioCore, nioPosix],

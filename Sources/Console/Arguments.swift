@@ -1,5 +1,6 @@
 internal import ArgumentParser
 package import Logging
+internal import TunnelTransport
 
 /// A span of time as people write it: `500ms`, `20s`, `5m`, `1h`; a bare number means seconds.
 package struct DurationArgument: ExpressibleByArgument, Sendable, CustomStringConvertible {
@@ -7,13 +8,8 @@ package struct DurationArgument: ExpressibleByArgument, Sendable, CustomStringCo
     package let description: String
 
     package init?(argument: String) {
-        let units: [(suffix: String, nanoseconds: Double)] = [("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)]
-        let unit = units.first { argument.hasSuffix($0.suffix) } ?? ("", 1e9)
-        // 1e9 s is 31 years: nobody means more, and less than 2^63 ns.
-        guard let value = Double(argument.dropLast(unit.suffix.count)), value >= 0, value * unit.nanoseconds <= 1e18 else {
-            return nil
-        }
-        self.duration = .nanoseconds(Int64(value * unit.nanoseconds))
+        guard let duration = Duration(text: argument) else { return nil }
+        self.duration = duration
         self.description = argument
     }
 

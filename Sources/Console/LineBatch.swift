@@ -1,10 +1,10 @@
 internal import Dispatch
 internal import NIOConcurrencyHelpers
 
-/// Lines that come faster than they are to be written one by one: what came within a moment is handed to the sink at once. The order
+/// Lines of requests that come faster than they are to be written one by one: what came within a moment is handed to the sink at once. The order
 /// is kept; whoever adds never waits for whoever reads.
 ///
-/// At most `capacity` lines wait; further ones are dropped, and the next batch says how many.
+/// At most `capacity` lines wait; further ones are dropped, and the batch says how many.
 package final class LineBatch: Sendable {
     private struct Waiting {
         var text = LineText()
@@ -16,18 +16,14 @@ package final class LineBatch: Sendable {
     private let sink: OutputSink
     private let queue = DispatchQueue(label: "lines")
     private let waiting = NIOLockedValueBox(Waiting())
-    private let writeDropped: @Sendable (Int, inout LineText) -> Void
 
     /// A fifth of a second of what a busy client sees; a megabyte or two of text.
     private static let capacity = 8_192
     /// Short enough to look immediate.
     private static let moment = DispatchTimeInterval.milliseconds(50)
 
-    /// - Parameters:
-    ///   - dropped: Writes a line that says so of so many lines.
-    package init(to sink: OutputSink, dropped: @escaping @Sendable (Int, inout LineText) -> Void) {
+    package init(to sink: OutputSink) {
         self.sink = sink
-        self.writeDropped = dropped
     }
 
     /// - Parameter write: Writes one line, without its end; called at once, unless it is one too many. Writing it takes less than
@@ -57,7 +53,7 @@ package final class LineBatch: Sendable {
             let isEmpty = waiting.lines == 0
             if waiting.dropped > 0 {
                 waiting.text.write(UInt8(ascii: "\n"))
-                self.writeDropped(waiting.dropped, &waiting.text)
+                waiting.text.write(self.sink.form.dropped(waiting.dropped, .requests))
             }
             (waiting.lines, waiting.dropped, waiting.isScheduled) = (0, 0, false)
             return isEmpty ? nil : waiting.text.take()

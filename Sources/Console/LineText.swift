@@ -66,6 +66,11 @@ package struct LineText: Sendable {
         self.write(text)
         self.write(UInt8(ascii: "\""))
     }
+
+    /// As a value of logfmt, in quotation marks where it needs them.
+    package mutating func write(logfmt text: String) {
+        self.write(Logfmt.isPlain(text) ? text : Logfmt.value(text))
+    }
 }
 
 extension OutputSpan<UInt8> {

@@ -11,9 +11,9 @@ package enum LogFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
     case json
 }
 
-
-/// Makes the program's logger; it writes to standard error.
+/// Makes the program's logger; standard error belongs to it.
 package func makeLogger(_ format: LogFormat, _ level: Logger.Level) -> Logger {
+    OutputSink.standardError.form = .log(format)
     var logger = Logger(label: "ws-tunnel") { _ in LineLogHandler(format: format) }
     logger.logLevel = level
     return logger
@@ -44,12 +44,12 @@ struct LineLogHandler: LogHandler {
         case .text:
             let time = OutputSink.standardError.isTerminal ? "" : Timestamp.now() + " "
             var line = "\(time)\(level): \(message.printable)"
-            for (key, value) in pairs where key != Self.remedy { line += " \(key)=\(Self.quotedIfNeeded(value))" }
+            for (key, value) in pairs where key != Self.remedy { line += " \(key)=\(Logfmt.value(value))" }
             for (key, value) in pairs where key == Self.remedy { line += "\n  \(value.printable)" }
             return line
         case .logfmt:
-            var line = "time=\(Timestamp.now()) level=\(level) msg=\(Self.quotedIfNeeded(message))"
-            for (key, value) in pairs { line += " \(key)=\(Self.quotedIfNeeded(value))" }
+            var line = "time=\(Timestamp.now()) level=\(level) msg=\(Logfmt.value(message))"
+            for (key, value) in pairs { line += " \(key)=\(Logfmt.value(value))" }
             return line
         case .json:
             var object = JSONObject()
@@ -59,12 +59,5 @@ struct LineLogHandler: LogHandler {
             for (key, value) in pairs { object.set(key, value) }
             return object.line
         }
-    }
-
-    private static func quotedIfNeeded(_ text: String) -> String {
-        let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value < 0x7F }
-        guard !isPlain || text.isEmpty else { return text }
-        let escaped = text.printable.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"")
-        return "\"\(escaped)\""
     }
 }

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import NIOConcurrencyHelpers
 internal import Synchronization
 
 #if canImport(Glibc)
@@ -13,7 +14,7 @@ internal import Darwin
 /// does not stop the tunnel.
 ///
 /// Where both are the same terminal, lines come there in the order they were written, above the panel if there is one.
-/// At most `capacity` lines wait; further ones are dropped, and a line says how many when there is room again.
+/// At most `capacity` lines wait; further ones are dropped, and a line of the output's form says how many when there is room again.
 package final class OutputSink: Sendable {
     package static let standardOutput = OutputSink(descriptor: STDOUT_FILENO)
     package static let standardError = OutputSink(descriptor: STDERR_FILENO)
@@ -25,11 +26,18 @@ package final class OutputSink: Sendable {
     private let queue: DispatchQueue
     private let waiting = Atomic<Int>(0)
     private let dropped = Atomic<Int>(0)
+    private let lineForm = NIOLockedValueBox(OutputForm.log(.text))
 
     /// Whether a person reads it.
     package let isTerminal: Bool
 
-    private init(descriptor: Int32) {
+    /// What its lines look like.
+    package var form: OutputForm {
+        get { self.lineForm.withLockedValue { $0 } }
+        set { self.lineForm.withLockedValue { $0 = newValue } }
+    }
+
+    init(descriptor: Int32) {
         self.descriptor = descriptor
         self.queue = Terminal.shared?.queue ?? DispatchQueue(label: "output \(descriptor)")
         self.isTerminal = isatty(descriptor) == 1
@@ -50,7 +58,7 @@ package final class OutputSink: Sendable {
             let dropped = self.dropped.exchange(0, ordering: .relaxed)
             var bytes = lines
             bytes.append(UInt8(ascii: "\n"))
-            if dropped > 0 { bytes.insert(contentsOf: "(\(dropped) lines were dropped: nobody read them)\n".utf8, at: 0) }
+            if dropped > 0 { bytes.insert(contentsOf: "\(self.form.dropped(dropped, .lines))\n".utf8, at: 0) }
             self.writeNow(bytes, isLast: self.waiting.load(ordering: .relaxed) == 1)
             self.waiting.subtract(1, ordering: .relaxed)
         }
@@ -76,10 +84,19 @@ package final class OutputSink: Sendable {
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Self.system(write: descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
+            // Whoever shares a terminal or a pipe with us may have made it non-blocking for all: waiting is for us to do then.
+            if count < 0, errno == EAGAIN, Self.waitForRoom(descriptor) { continue }
             // A closed terminal or a full disk: there is nobody left to tell.
             guard count > 0 else { return }
             bytes = bytes.dropFirst(count)
         }
+    }
+
+    /// - Returns: `false` when there is no way to wait.
+    private static func waitForRoom(_ descriptor: Int32) -> Bool {
+        var question = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        // Once nobody is left to read, the next attempt says so.
+        return poll(&question, 1, -1) > 0 || errno == EINTR
     }
 
     private static func system(write descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {

@@ -38,10 +38,19 @@ package enum Program {
         return result
     }
 
+    /// To be called before anything else is opened: descriptors 0 to 2 that whoever started this process has closed would be given to
+    /// the next files and sockets, and what is printed would go there.
+    package static func holdStandardDescriptors() {
+        var descriptor: Int32
+        repeat { descriptor = open("/dev/null", O_RDWR) } while 0...STDERR_FILENO ~= descriptor
+        if descriptor >= 0 { close(descriptor) }
+    }
+
     /// Runs `body` until it returns, and ends the process.
     ///
     /// The first SIGINT or SIGTERM calls `stop`, the second calls it again, for a last word, and ends the process. SIGHUP calls
-    /// `hangUp`; where it says that the terminal of this program is gone, it is one of the others.
+    /// `hangUp`; where it says that the terminal of this program is gone, it is one of the others. Ignored from the start, as
+    /// nohup has it, it stays so.
     package static func run(
         logger: Logger, events: EventStream, stop: @escaping @Sendable () -> Void,
         hangUp: @escaping @Sendable () -> Void,
@@ -49,11 +58,12 @@ package enum Program {
     ) async -> Never {
         signal(SIGPIPE, SIG_IGN)
         shim_keep_freed_memory(Self.keptMemory)
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
-        let hadTerminal = isatty(STDERR_FILENO) == 1
+        let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm] + (Self.ignoresHangUp ? [] : [.sighup]))
+        // Whichever of them leads there: the others may be files.
+        let terminals = [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO].filter { isatty($0) == 1 }
         let watcher = Task {
             for await signal in signals {
-                guard signal != .sighup || hadTerminal && isatty(STDERR_FILENO) == 0 else {
+                guard signal != .sighup || terminals.contains(where: { isatty($0) == 0 }) else {
                     hangUp()
                     continue
                 }
@@ -73,6 +83,19 @@ package enum Program {
         } catch {
             self.fail(error, logger: logger, events: events)
         }
+    }
+
+    /// Whether whoever started this process wants it to live on without its terminal.
+    private static var ignoresHangUp: Bool {
+        var action = sigaction()
+        guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
+        #if canImport(Darwin)
+        let handler = action.__sigaction_u.__sa_handler
+        #else
+        let handler = action.__sigaction_handler.sa_handler
+        #endif
+        // Functions cannot be compared; what these two are made of can.
+        return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// Reports what keeps the program from going on, and ends it.

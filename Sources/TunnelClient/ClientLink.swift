@@ -101,6 +101,8 @@ final class ClientLink: TunnelConnectionDelegate {
         var delay = self.backoff.failed(random: .random(in: 0..<1))
         self.refusalsInARow = end.retry == .sparingly ? self.refusalsInARow + 1 : 0
         if end.retry == .sparingly { delay = max(delay, SessionEnd.sparingPause) }
+        // Behind the pause, so that those who were told the same do not come together.
+        delay += end.pause
         // A connection that is to be replaced still stands: nobody misses the next one yet.
         if self.connection == nil {
             // Nor is one that is to be added to others: as long as one of them stands, the server is not out of reach.

@@ -190,7 +190,10 @@ struct Failures: Sendable {
             return end(
                 "A proxy that nobody named answers on the way: name it with --proxy or HTTPS_PROXY, with its user and password.",
                 .sparingly)
-        case 429: return end("Too many wrong keys came from this address.", .always)
+        case 429:
+            var end = end("Too many wrong keys came from this address. Correct the key of the clients there, or wait.", .always)
+            end.pause = answer.pause
+            return end
         case 500...599: return end("The load balancer in front may not reach ws-tunnel-server.", .always)
         default:
             let location = answer.fields.values("Location").first.map { " It points to \($0)." } ?? ""
@@ -202,6 +205,13 @@ struct Failures: Sendable {
 }
 
 extension RefusedUpgrade {
+    /// What its Retry-After asks for, in seconds (RFC 9110 §10.2.3); a date is not looked at.
+    fileprivate var pause: Duration {
+        guard let seconds = self.fields.values("Retry-After").first.flatMap({ UInt64($0) }) else { return .zero }
+        // A minute is the server's longest. Whatever else answers, a client is not sent away for a day.
+        return .seconds(min(seconds, 300))
+    }
+
     /// Whether a 401 is about the API key: the server's own challenge says so.
     fileprivate var isFromTunnelServer: Bool {
         self.fields.values("WWW-Authenticate").contains { $0.lowercased().hasPrefix("bearer") }

@@ -50,6 +50,7 @@ public final class Server: Sendable {
 
     private func run(on loops: MultiThreadedEventLoopGroup, _ certificate: ServerCertificate) async throws {
         let configuration = self.context.configuration
+        try await self.checkBind(loops)
         let listener = try await self.listen(loops) { certificate.context }
         let tlsListener = try await self.listenForNames(loops)
         let watcher = Task { await certificate.watchFiles() }
@@ -97,9 +98,7 @@ public final class Server: Sendable {
                 delegate: { _ in FrontDoor(server: context) }
             ).get()
         } catch {
-            throw OperatorError(
-                .failure, "cannot listen on \(address): \(describe(error))",
-                remedy: "Choose another address with --listen, or stop what uses this one.")
+            throw Self.cannotListen(on: address, error, option: "--listen")
         }
     }
 
@@ -116,9 +115,25 @@ public final class Server: Sendable {
             if let port = listener.localAddress?.port { context.listensForNames(on: UInt16(truncatingIfNeeded: port)) }
             return listener
         } catch {
+            throw Self.cannotListen(on: address, error, option: "--tls-listen")
+        }
+    }
+
+    private static func cannotListen(on address: ListenAddress, _ error: any Error, option: String) -> OperatorError {
+        OperatorError(
+            isAddressInUse(error) ? .taken : .failure, "cannot listen on \(address): \(describe(error))",
+            remedy: "Choose another address with \(option), or stop what uses this one.")
+    }
+
+    /// Tunnels' ports are opened when clients ask for them, who could not mend a mistake: it is found here.
+    private func checkBind(_ loops: any EventLoopGroup) async throws(OperatorError) {
+        let host = self.context.configuration.bind
+        do {
+            try await ServerBootstrap(group: loops).bind(host: host, port: 0).get().close()
+        } catch {
             throw OperatorError(
-                .failure, "cannot listen on \(address): \(describe(error))",
-                remedy: "Choose another address with --tls-listen, or stop what uses this one.")
+                .badConfiguration, "cannot listen on --bind \(host): \(describe(error))",
+                remedy: "Name an address of this machine, or all of them with 0.0.0.0 or, IPv6 too, ::.")
         }
     }
 

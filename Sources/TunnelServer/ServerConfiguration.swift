@@ -1,4 +1,6 @@
+internal import HTTPMessages
 public import Intermediaries
+internal import TunnelProtocol
 public import TunnelTransport
 
 /// Everything a server needs to know before it starts.
@@ -157,6 +159,15 @@ public struct ServerConfiguration: Sendable {
                 .badConfiguration, "the API key has a blank, a control character or a letter beyond ASCII in it",
                 remedy: "Use printable ASCII, for example the output of: openssl rand -hex 32")
         }
+        guard !self.bind.isEmpty else {
+            throw OperatorError(
+                .badConfiguration, "--bind names no address for tunnels' ports", remedy: "Leave it out for 0.0.0.0: every address, IPv4 only.")
+        }
+        guard Endpoint.Address(text: self.publicHost) != nil || TunnelName.normalizedHost(self.publicHost) != nil else {
+            throw OperatorError(
+                .badConfiguration, "\"\(self.publicHost.printable)\" is not a host that URLs can show",
+                remedy: "Write --public-host as a name or an address, with neither scheme nor port: tunnel.example.com or 2001:db8::5.")
+        }
         let protocols = [("--proxy-protocol", self.proxyProtocol), ("--tunnel-proxy-protocol", self.tunnelProxyProtocol)]
         for (option, value) in protocols where value != .off && self.trustedProxies.isEmpty {
             throw OperatorError(
@@ -205,13 +216,17 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             throw Self.malformed(text)
         }
-        var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = String(host.dropFirst().dropLast())
-        } else if host.contains(":") {
-            throw Self.malformed(text)
-        }
+        let written = String(text[..<colon])
+        let host = Self.host(written)
+        guard host != written || !host.contains(":") else { throw Self.malformed(text) }
         self.init(host: host.isEmpty ? "0.0.0.0" : host, port: port)
+    }
+
+    /// A host as it is written with a port or without: an IPv6 address may have its brackets.
+    ///
+    /// - Returns: It, without them.
+    public static func host(_ text: String) -> String {
+        text.hasPrefix("[") && text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
     }
 
     public var description: String {

@@ -41,6 +41,7 @@ public struct ServerURL: Sendable, Hashable, CustomStringConvertible {
         guard let authority = Authority(rest[..<end]), !authority.host.isEmpty else {
             throw refuse("\(rest[..<end]) is not a host, or a host and a port")
         }
+        guard authority.port != 0 else { throw refuse("0 is no port") }
         let host = authority.host
         self.host = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
         self.port = authority.port ?? (self.isSecure ? 443 : 80)

@@ -25,6 +25,9 @@ package func isAddressTaken(_ error: any Error) -> Bool {
     return error.errnoCode == EADDRINUSE || error.errnoCode == EACCES
 }
 
+/// Likewise, because somebody has it.
+package func isAddressInUse(_ error: any Error) -> Bool { (error as? IOError)?.errnoCode == EADDRINUSE }
+
 extension ResetCode {
     /// What a failed connection to a service means for its stream.
     init(errno number: Int32) {

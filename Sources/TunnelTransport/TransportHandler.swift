@@ -402,16 +402,3 @@ package final class TransportHandler: ChannelInboundHandler {
         user.transportEnded(self.end ?? .endOfFile)
     }
 }
-
-/// A socket error in words: the system's own text, without the wrapping.
-package func describe(_ error: any Error) -> String {
-    switch error {
-    case let error as IOError:
-        return systemMessage(error.errnoCode)
-    case let error as ChannelError:
-        if case .connectTimeout = error { return "timed out" }
-        return "\(error)"
-    default:
-        return "\(error)"
-    }
-}

@@ -128,6 +128,11 @@ struct ClientCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
+    static func main() async {
+        Program.holdStandardDescriptors()
+        await self.main(nil)
+    }
+
     func validate() throws {
         guard self.remotePort == nil || self.expose.count == 1 else {
             throw ValidationError("--remote-port goes with a single --expose; with several, write --expose ADDR,port=N.")

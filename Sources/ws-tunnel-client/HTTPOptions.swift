@@ -52,24 +52,29 @@ struct HTTPOptions: ParsableArguments {
     @Option(help: ArgumentHelp("How long the service may take until its response begins. (default: 60s)", valueName: "time"))
     var timeout: DurationArgument?
 
-    /// The options that were given, by their names.
-    private var given: [String] {
-        let named: [(String, Bool)] = [
-            ("--subdomain", self.subdomain != nil), ("--hostname", self.hostname != nil), ("--group", self.group != nil),
-            ("--health-path", self.healthPath != nil), ("--host-header", self.hostHeader != nil), ("--basic-auth", !self.basicAuth.isEmpty),
-            ("--basic-auth-file", self.basicAuthFile != nil), ("--allow-ip", !self.allowIp.isEmpty), ("--deny-ip", !self.denyIp.isEmpty),
-            ("--add-request-header", !self.addRequestHeader.isEmpty), ("--remove-request-header", !self.removeRequestHeader.isEmpty),
-            ("--add-response-header", !self.addResponseHeader.isEmpty),
-            ("--remove-response-header", !self.removeResponseHeader.isEmpty), ("--max-body", self.maxBody != nil),
-            ("--timeout", self.timeout != nil),
+    /// The options that were given, by their names, and what says the same behind an address.
+    private var given: [(name: String, key: String)] {
+        let all: [(name: String, key: String, isGiven: Bool)] = [
+            ("--subdomain", "subdomain=NAME", self.subdomain != nil), ("--hostname", "hostname=NAME", self.hostname != nil),
+            ("--group", "group=NAME", self.group != nil), ("--health-path", "health-path=PATH", self.healthPath != nil),
+            ("--host-header", "host-header=RULE", self.hostHeader != nil),
+            // There is no key with the password itself: it does not belong in the list of processes.
+            ("--basic-auth", "basic-auth-file=PATH", !self.basicAuth.isEmpty),
+            ("--basic-auth-file", "basic-auth-file=PATH", self.basicAuthFile != nil),
+            ("--allow-ip", "allow-ip=CIDR", !self.allowIp.isEmpty), ("--deny-ip", "deny-ip=CIDR", !self.denyIp.isEmpty),
+            ("--add-request-header", "request-header=+NAME:VALUE", !self.addRequestHeader.isEmpty),
+            ("--remove-request-header", "request-header=-NAME", !self.removeRequestHeader.isEmpty),
+            ("--add-response-header", "response-header=+NAME:VALUE", !self.addResponseHeader.isEmpty),
+            ("--remove-response-header", "response-header=-NAME", !self.removeResponseHeader.isEmpty),
+            ("--max-body", "max-body=SIZE", self.maxBody != nil), ("--timeout", "timeout=TIME", self.timeout != nil),
         ]
-        return named.filter(\.1).map(\.0)
+        return all.filter(\.isGiven).map { ($0.name, $0.key) }
     }
 
     /// Whether --expose ADDR,key=value has to say it instead.
     func check(exposures: Int) throws {
         guard exposures != 1, let first = self.given.first else { return }
-        throw ValidationError("\(first) goes with a single --expose; with several, write it as a key behind the address.")
+        throw ValidationError("\(first.name) goes with a single --expose; with several, write --expose ADDR,\(first.key).")
     }
 
     /// - Parameter environment: SOCKETS_BASIC_AUTH protects every HTTP tunnel that has no credentials of its own.
@@ -86,17 +91,22 @@ struct HTTPOptions: ParsableArguments {
     private func apply(to exposure: inout Exposure, _ logger: Logger) throws {
         let names = ["--subdomain", "--hostname", "--group"]
         let networks = ["--allow-ip", "--deny-ip"]
-        if let option = self.given.first(where: { names.contains($0) }), !exposure.hasName {
+        if let option = self.given.map(\.name).first(where: { names.contains($0) }), !exposure.hasName {
             throw OperatorError(
                 .badConfiguration, "\(option) is for tunnels with a name, and \(exposure.target) has a port",
                 remedy: "Expose an HTTP service as http://\(exposure.service).")
         }
         if let label = self.subdomain { try exposure.setSubdomain(label) }
         if let name = self.hostname { try exposure.setHostname(name) }
-        if let group = self.group { exposure.group = group }
+        if let group = self.group {
+            guard !group.isEmpty else {
+                throw OperatorError(.badConfiguration, "--group is empty", remedy: "Name the group, or leave --group out.")
+            }
+            exposure.group = group
+        }
         exposure.allowedNetworks += try self.allowIp.map(Self.network)
         exposure.deniedNetworks += try self.denyIp.map(Self.network)
-        guard let option = self.given.first(where: { !(names + networks).contains($0) }) else { return }
+        guard let option = self.given.map(\.name).first(where: { !(names + networks).contains($0) }) else { return }
         guard var http = exposure.http else {
             throw OperatorError(
                 .badConfiguration, "\(option) is for HTTP tunnels, and \(exposure.target) is not one",
@@ -119,7 +129,7 @@ struct HTTPOptions: ParsableArguments {
         http.responseFields += try self.removeResponseHeader.map { text throws(OperatorError) in try .removing(text) }
         http.responseFields += try self.addResponseHeader.map { text throws(OperatorError) in try .adding(text) }
         if let size = self.maxBody { http.maximumBodyBytes = UInt64(size.bytes) }
-        if let time = self.timeout { http.timeout = time.duration }
+        if let time = self.timeout { try http.setTimeout(time.duration) }
     }
 
     private static func network(_ text: String) throws(OperatorError) -> CIDR {

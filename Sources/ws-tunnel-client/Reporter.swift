@@ -12,6 +12,7 @@ struct Reporter: Sendable {
     private let requests: LineBatch
     private let form: RequestLog.Form
     private let namesTunnels: Bool
+    private let listsRequests: Bool
 
     /// - Parameter namesTunnels: Whether a request's line says which tunnel it came through.
     init(logger: Logger, format: LogFormat, events: EventStream, isJSON: Bool, panel: LivePanel<ClientPanel>?, namesTunnels: Bool) {
@@ -22,13 +23,9 @@ struct Reporter: Sendable {
         self.namesTunnels = namesTunnels
         let sink = isJSON ? OutputSink.standardOutput : OutputSink.standardError
         self.form = isJSON ? .event : sink.isTerminal && format == .text ? .aligned : .plain(format)
-        self.requests = LineBatch(to: sink) { count, text in
-            if isJSON || format == .json {
-                text.write(EventStream.line("dropped", at: WallClock.milliseconds) { $0.set("requests", count) })
-            } else {
-                text.write("(\(count) requests were not listed: there are too many)")
-            }
-        }
+        self.requests = LineBatch(to: sink)
+        // Events are not log lines, and have no level.
+        self.listsRequests = isJSON || logger.logLevel <= .info
     }
 
     /// Before the program ends.
@@ -36,6 +33,7 @@ struct Reporter: Sendable {
 
     func report(_ event: ClientEvent) {
         if case .request(let request) = event {
+            guard self.listsRequests else { return }
             return self.requests.add { [form, namesTunnels] in RequestLog.write(request, form, namesTunnel: namesTunnels, into: &$0) }
         }
         self.panel?.update { $0.learn(event, now: .now, date: Timestamp.local()) }

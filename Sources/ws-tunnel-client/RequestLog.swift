@@ -92,7 +92,7 @@ enum RequestLog {
         text.write(" level=info msg=request method=")
         text.write(request.method)
         text.write(" path=")
-        text.write(Self.quoted(request.path))
+        text.write(logfmt: request.path)
         text.write(" status=")
         text.write(room: 96) { line in
             line.write(UInt64(request.status ?? 0))
@@ -109,7 +109,7 @@ enum RequestLog {
         text.write(request.url)
         if let failure = request.failure {
             text.write(" failure=")
-            text.write(Self.quoted(failure))
+            text.write(logfmt: failure)
         }
     }
 
@@ -242,14 +242,6 @@ enum RequestLog {
             unit += 1
         }
         return Amount(tenths: value, Self.units[unit])
-    }
-
-    private static func quoted(_ text: String) -> String {
-        let isPlain = text.utf8.withContiguousStorageIfAvailable {
-            $0.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 < 0x7F }
-        }
-        return isPlain == true
-            ? text : "\"" + text.harmless.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"") + "\""
     }
 }
 

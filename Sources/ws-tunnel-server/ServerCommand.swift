@@ -11,7 +11,7 @@ struct ServerCommand: AsyncParsableCommand {
         commandName: "ws-tunnel-server",
         abstract: "Gives services behind NAT a public address.",
         discussion: """
-            Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a
+            Clients (ws-tunnel-client) connect to it over a WebSocket on TLS and expose services of theirs; it opens a \
             port for each, or gives it a name below --domain, and carries visitors there.
 
             The pre-shared key comes from SOCKETS_API_KEY (or SOCKETS_SINGLE_API_KEY), or from --api-key-file. Clients \
@@ -21,14 +21,14 @@ struct ServerCommand: AsyncParsableCommand {
 
             On SIGHUP, and when they change, the files of --tls-cert, --tls-key and --client-ca are read again.
 
-            Exit codes: 0 stopped, 1 failure, 64 usage, 78 bad configuration.
+            Exit codes: 0 stopped, 1 failure, 64 usage, 73 address taken, 78 bad configuration.
             """,
         version: programVersion)
 
     @Option(help: ArgumentHelp("Where clients connect; [::]:8443 for IPv6 too.", valueName: "host:port"))
     var listen = "0.0.0.0:8443"
 
-    @Option(help: ArgumentHelp("Ports for tunnels: any, one port, or a range.", valueName: "any|first-last"))
+    @Option(help: ArgumentHelp("Ports for tunnels: any from 1024 up, one port, or a range.", valueName: "any|first-last"))
     var tcpPorts = PortsArgument.any
 
     @Option(help: ArgumentHelp("The address on which tunnels' ports listen.", valueName: "host"))
@@ -108,6 +108,11 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
+    static func main() async {
+        Program.holdStandardDescriptors()
+        await self.main(nil)
+    }
+
     func validate() throws {
         guard (self.tlsCert == nil) == (self.tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key go together.")
@@ -139,9 +144,9 @@ struct ServerCommand: AsyncParsableCommand {
         var configuration = ServerConfiguration(
             keys: key.map { [$0] } ?? [], listen: try ListenAddress(self.listen),
             stateFolder: self.stateDir.map(StateFolder.init(path:)) ?? StateFolder(environment: environment))
-        configuration.bind = self.bind
+        configuration.bind = ListenAddress.host(self.bind)
         configuration.tcpPorts = self.tcpPorts.policy
-        configuration.publicHost = self.publicHost
+        configuration.publicHost = ListenAddress.host(self.publicHost)
         configuration.tlsListen = try self.tlsListen.map { text throws(OperatorError) in try ListenAddress(text) }
         if let domain = self.domain { configuration.domain = domain == "off" ? .off : .below(try TunnelDomain(domain)) }
         configuration.hostnames = try self.hostnames.map(ServerConfiguration.hostnames) ?? []

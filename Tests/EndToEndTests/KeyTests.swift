@@ -119,6 +119,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [("7", 7_000...7_500), ("Fri, 31 Dec 1999 23:59:59 GMT", 0...500), ("99999999999999999999", 0...500), ("86400", 300_000...300_500)])
+    func `a client that is told to wait waits so long`(retryAfter: String, milliseconds: ClosedRange<Int>) throws {
+        try Stage.run { stage in
+            let server = try stage.service { connection in
+                var request = ""
+                while !request.hasSuffix("\r\n\r\n"), let bytes = try connection.receiveSome(atMost: 1 << 16) {
+                    request += String(decoding: bytes, as: UTF8.self)
+                }
+                try connection.send("HTTP/1.1 429 Too Many Requests\r\nRetry-After: \(retryAfter)\r\nContent-Length: 0\r\n\r\n")
+                connection.finish()
+            }
+            let client = try stage.client(["--server", "ws://localhost:\(server.port)", "--expose", "8000"])
+            let wait = try client.event("lost").number("retryInMilliseconds")
+            #expect(wait.map { milliseconds.contains($0) } == true, "\(wait ?? -1)")
+            try client.line(containing: "Correct the key of the clients there, or wait.")
+        }
+    }
+
     @Test func `the key does not go over an unencrypted way to another machine`() throws {
         try Stage.run { stage in
             let arguments = ["--server", "ws://tunnel.example.com", "--expose", "8000"]

@@ -132,6 +132,34 @@ import Testing
         }
     }
 
+    @Test(arguments: ["exec \"$@\" 2> /dev/null", "exec \"$@\" > /dev/null 2>&1", "exec \"$@\" < /dev/null > /dev/null"])
+    func `a client ends with its terminal wherever that is`(shell: String) throws {
+        try Stage.run { stage in
+            let server = try stage.server()
+            let terminal = try Terminal(
+                stage, ["--server", server.url, "--expose", "8000", "--max-retries", "0"], shell: shell)
+            try server.program.event("tunnel")
+            terminal.close()
+            try server.program.event("lost")
+        }
+    }
+
+    @Test func `a client that nohup started goes on without its terminal`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let server = try stage.server()
+            let terminal = try Terminal(
+                stage, ["--server", server.url, "--expose", "\(echo.port)", "--max-retries", "0"],
+                shell: "trap '' HUP; exec \"$@\" > /dev/null")
+            let port = try server.program.event("tunnel").port("url")
+            terminal.close()
+            try terminal.gone()
+            // New visitors: one that is there would be waited for even by a client that is about to end.
+            for _ in 1...20 { try exchange(stage.visit(port)) }
+            #expect(server.program.events("lost", "tunnel-closed").isEmpty)
+        }
+    }
+
     @Test func `a client that is killed leaves the cursor in a row of its own`() throws {
         try Stage.run { stage in
             let terminal = try Terminal(stage, try stage.server(), ["--expose", "8000"])
@@ -231,6 +259,8 @@ private struct Terminal {
 
     /// As a person closes the window.
     func close() { self.program.signal(SIGKILL) }
+
+    func gone() throws { _ = try self.program.ended() }
 
     func ended() throws -> End {
         let end = try self.program.event("ended")

@@ -123,14 +123,62 @@ import Testing
         }
     }
 
-    @Test func `a server that cannot listen says so`() throws {
+    @Test(arguments: [["--listen"], ["--listen", "127.0.0.1:0", "--tls-listen"]])
+    func `a server whose address is taken says so and ends with 73`(options: [String]) throws {
         try Stage.run { stage in
             let echo = try stage.echo()
             let server = try stage.start(
-                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:\(echo.port)"],
+                "\(Toolchain.programs)/ws-tunnel-server", options + ["127.0.0.1:\(echo.port)"],
                 environment: ["SOCKETS_API_KEY": stage.key])
-            #expect(try server.ended() == .code(1))
+            #expect(try server.ended() == .code(73))
             try server.line(containing: "cannot listen on 127.0.0.1:\(echo.port)", "in use")
+            try server.line(containing: "Choose another address with \(options[options.count - 1])")
+        }
+    }
+
+    // TEST-NET-1 (RFC 5737) is nobody's; a name with an empty label is one for no resolver.
+    @Test(arguments: [
+        ("192.0.2.1", "cannot listen on --bind 192.0.2.1: cannot assign requested address"),
+        ("a..b", "cannot listen on --bind a..b: the name a..b does not resolve"), ("", "--bind names no address"),
+    ])
+    func `a server that cannot open ports for tunnels says so before it is ready`(host: String, sentence: String) throws {
+        try Stage.run { stage in
+            let server = try stage.start(
+                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:0", "--plain", "--bind", host, "--json"],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            #expect(try server.ended() == .code(78))
+            try server.line(containing: "error: \(sentence)")
+            #expect(server.events("ready").isEmpty)
+        }
+    }
+
+    @Test func `tunnels' ports listen on an IPv6 address written with brackets`() throws {
+        try Stage.run { stage in
+            let echo = try stage.echo()
+            let tunnel = try stage.tunnel(stage.server("--bind", "[::]"), to: [echo.port])
+            try exchange(stage.visit(tunnel.port))
+        }
+    }
+
+    @Test(arguments: [("[2001:db8::5]", "[2001:db8::5]"), ("203.0.113.5", "203.0.113.5"), ("tunnel.example.com", "tunnel.example.com")])
+    func `a public host is what URLs show`(host: String, shown: String) throws {
+        try Stage.run { stage in
+            let server = try stage.server("--plain", "--public-host", host)
+            let client = try stage.client(["--server", server.url, "--expose", "8000"])
+            let event = try client.event("tunnel")
+            #expect(event["url"] == "\(shown):\(try event.port("url"))")
+        }
+    }
+
+    @Test(arguments: ["http://x/", "", "a b", "tunnel.example.com:8443", "[]", "::1::"])
+    func `a public host that makes no URL is refused`(host: String) throws {
+        try Stage.run { stage in
+            let server = try stage.start(
+                "\(Toolchain.programs)/ws-tunnel-server", ["--listen", "127.0.0.1:0", "--plain", "--public-host", host],
+                environment: ["SOCKETS_API_KEY": stage.key])
+            #expect(try server.ended() == .code(78))
+            try server.line(containing: "is not a host that URLs can show")
+            try server.line(containing: "Write --public-host as a name or an address")
         }
     }
 }

@@ -53,10 +53,36 @@ import TunnelTransport
         "http://a:1,allow-ip=10.0.0.1/8", "http://a:1,deny-ip=x", "http://a:1,request-header=X:y", "http://a:1,request-header=+Host:y",
         "http://a:1,request-header=-Content-Length", "http://a:1,response-header=+Transfer-Encoding:x", "http://a:1,response-header=+X y:z",
         "http://a:1,max-body=10x", "http://a:1,max-body=-1", "http://a:1,timeout=0s", "http://a:1,timeout=soon", "http://a:1,tls-verify=off",
-        "https://a:1,tls-verify=maybe",
+        "https://a:1,tls-verify=maybe", "http://a:1,timeout=1e-12s", "http://a:1,timeout=-1s", "http://a:1,timeout=nans",
     ])
     func `a key that does not fit is refused`(text: String) {
         #expect(throws: OperatorError.self) { try Exposure(text) }
+    }
+
+    @Test(arguments: ["1.5s", "1500ms", "1.5"])
+    func `a timeout is read as all spans of time are`(text: String) throws {
+        #expect(try Exposure("http://a:1,timeout=\(text)").http?.timeout == .milliseconds(1_500))
+    }
+
+    @Test(arguments: [
+        ("8000,port=1,port=2", "port"), ("8000,name=a,name=a", "name"), ("8000,send-proxy=v1,send-proxy=v1", "send-proxy"),
+        ("http://a:1,subdomain=a,subdomain=b", "subdomain"), ("http://a:1,timeout=1s,timeout=2s", "timeout"),
+    ])
+    func `a key that is given twice is named`(text: String, key: String) {
+        let error = #expect(throws: OperatorError.self) { try Exposure(text) }
+        #expect(error?.message.hasSuffix(": \(key) is given twice") == true, "\(error?.message ?? "")")
+    }
+
+    @Test func `keys that add to each other may be repeated`() throws {
+        let exposure = try Exposure("http://a:1,allow-ip=::1,allow-ip=10.0.0.0/8,deny-ip=::2,deny-ip=::3,response-header=-A,response-header=-B")
+        #expect(exposure.allowedNetworks.count == 2 && exposure.deniedNetworks.count == 2)
+        #expect(exposure.http?.responseFields.count == 2)
+    }
+
+    @Test(arguments: ["wss://localhost:0", "ws://[::1]:0/path"])
+    func `no server is at port 0`(text: String) {
+        let error = #expect(throws: OperatorError.self) { try ServerURL(text) }
+        #expect(error?.code == .badConfiguration && error?.message.hasSuffix("0 is no port") == true)
     }
 
     @Test(arguments: [

@@ -15,10 +15,14 @@ extension Exposure {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         do throws(Refusal) {
             try self.init(address: String(parts[0]))
+            var seen: Set<String> = []
             for part in parts.dropFirst() {
                 let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
                 guard pair.count == 2 else { throw Refusal(sentence: "what stands behind a comma is not key=value") }
-                try self.set(String(pair[0]), String(pair[1]))
+                let key = String(pair[0])
+                guard !seen.contains(key) else { throw Refusal(sentence: "\(key) is given twice") }
+                try self.set(key, String(pair[1]))
+                if !Self.repeatable.contains(key) { seen.insert(key) }
             }
         } catch {
             // The rest may hold a header's secret, or a password.
@@ -98,6 +102,9 @@ extension Exposure {
     }
 
     // MARK: Keys
+
+    /// What each of these says is added to what the others of its kind said.
+    private static let repeatable: Set<String> = ["allow-ip", "deny-ip", "request-header", "response-header"]
 
     private mutating func set(_ key: String, _ value: String) throws(Refusal) {
         switch key {
@@ -206,7 +213,7 @@ extension HTTPExposure {
             case "request-header": self.requestFields.append(try FieldEdit(value))
             case "response-header": self.responseFields.append(try FieldEdit(value))
             case "max-body": self.maximumBodyBytes = try Self.bytes(value)
-            case "timeout": self.timeout = try Self.time(value)
+            case "timeout": try self.setTimeout(Self.time(value))
             default: try self.setVerification(value)
             }
         } catch {
@@ -220,6 +227,14 @@ extension HTTPExposure {
             throw OperatorError(.badConfiguration, "\(path) is not a path on the service", remedy: "Write /healthz.")
         }
         self.healthPath = path
+    }
+
+    /// - Parameter time: More than none.
+    public mutating func setTimeout(_ time: Duration) throws(OperatorError) {
+        guard time > .zero else {
+            throw OperatorError(.badConfiguration, "in a timeout of no time at all no service answers", remedy: "Write 30s, 500ms or 5m.")
+        }
+        self.timeout = time
     }
 
     private mutating func setVerification(_ value: String) throws(OperatorError) {
@@ -242,12 +257,10 @@ extension HTTPExposure {
     }
 
     private static func time(_ text: String) throws(OperatorError) -> Duration {
-        let units: [(String, Int64)] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
-        let unit = units.first { text.hasSuffix($0.0) } ?? ("", 1_000)
-        guard let count = Int64(text.dropLast(unit.0.count)), 1...1 << 32 ~= count else {
+        guard let time = Duration(text: text) else {
             throw OperatorError(.badConfiguration, "\(text) is not a span of time", remedy: "Write 30s, 500ms or 5m.")
         }
-        return .milliseconds(count * unit.1)
+        return time
     }
 }
 
