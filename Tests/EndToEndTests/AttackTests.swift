@@ -58,13 +58,12 @@ import Testing
             let stranger = try stage.visit(server.port)
             let head = Array("GET / HTTP/1.1\r\nX: ".utf8) + Array(repeating: UInt8(ascii: "x"), count: 20_000)
             let before = try server.program.processorSeconds()
-            for byte in head {
-                // The server has cut it.
-                do { try stranger.send([byte]) } catch { break }
-            }
+            for byte in head { try stranger.send([byte]) }
+            // A visitor's may be longer than a client's, so it was read on for its Host. There is none.
+            try stranger.send("\r\n\r\n")
             #expect(stranger.awaitEnd(within: 5) != .none)
             let spent = try server.program.processorSeconds() - before
-            // 8,192 reads of a byte; a parser that began anew with each would look at 33 million.
+            // 20,000 reads of a byte; a parser that began anew with each would look at 200 million.
             #expect(spent <= 0.75 * Patience.slowness, "\(spent) s of a processor")
             try exchange(visitor)
         }
