@@ -178,9 +178,9 @@ private final class FarEnd: StreamEnd {
         case .send(let bytes):
             self.accepted += bytes.readableBytes
             self.hasSent = true
-            // A stream that takes bytes again says so once: by taking these, if they come first.
             // A request, or a keystroke.
             if bytes.readableBytes <= TransportLimits.interactiveBytes { link.payAttention() }
+            // A stream that takes bytes again says so once: by taking these, if they come first.
             self.isBlocked = !link.send(bytes, on: id)
         case .taken(let count): link.taken(count, from: id, now: .now)
         case .finish:

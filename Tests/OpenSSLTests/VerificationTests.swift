@@ -140,6 +140,15 @@ import Testing
         #expect(refusal.reason == .wrongHost(names: ["other.example"]))
     }
 
+    /// As a shell gives it for `--ca-file <(command)`.
+    @Test func `a file of authorities may be a pipe`() throws {
+        let pipe = Pipe()
+        try pipe.fileHandleForWriting.write(contentsOf: Data((Authority().certificate.pem + self.authority.certificate.pem).utf8))
+        try pipe.fileHandleForWriting.close()
+        let client = try TLSContext(client: .authorities(extra: ["/dev/fd/\(pipe.fileHandleForReading.fileDescriptor)"]))
+        try TLSPair(client: client, server: self.authority.server(["localhost"]), host: "localhost").handshake()
+    }
+
     /// In a process of its own: the environment is shared by all tests of this one.
     @Test func `SSL_CERT_FILE names the system's authorities`() async {
         await #expect(processExitsWith: .success) {
